@@ -1,0 +1,80 @@
+"""Face detectors by name. All give boxes in the convention of `faces.Face`, largest face first."""
+
+import importlib
+import threading
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from fer_core.errors import FerError, NotFound
+from fer_core.imaging.detectors.base import Detector
+
+DEFAULT = "blazeface"
+
+
+@dataclass(frozen=True)
+class DetectorInfo:
+    """What a user is told about a detector.
+
+    Attributes:
+        name: also its module in this package.
+        title: its name on a page.
+        sentence: what it is good and bad at, for a lay person.
+        licence: of its weights.
+    """
+
+    name: str
+    title: str
+    sentence: str
+    licence: str
+
+
+DETECTORS = MappingProxyType(
+    {
+        info.name: info
+        for info in (
+            DetectorInfo(
+                "blazeface",
+                "BlazeFace",
+                "Fast and sure on most photos, also with small or turned faces.",
+                "Apache-2.0 (Google MediaPipe)",
+            ),
+            DetectorInfo(
+                "haar",
+                "Haar cascade",
+                "The classic from 2001: frontal faces only, with a false alarm now and then.",
+                "Intel licence, BSD-style (OpenCV)",
+            ),
+        )
+    }
+)
+
+_ready: dict[str, Detector] = {}
+_loading = threading.Lock()
+
+
+def get(name: str = DEFAULT) -> Detector:
+    """The detector of that name; loaded once, then shared by all threads.
+
+    Raises:
+        NotFound: no such detector, or a file that it needs is missing.
+    """
+    if name not in DETECTORS:
+        raise NotFound.of("face detector", name, DETECTORS)
+    with _loading:
+        if name not in _ready:
+            # Imported on first use: nobody should wait for four engines in order to use one.
+            module = importlib.import_module(f"{__name__}.{name}")
+            _ready[name] = Detector(name, DETECTORS[name].title, module.load(), module.LONGEST)
+        return _ready[name]
+
+
+def available() -> dict[str, str | None]:
+    """For each detector None where it can be used here, or the reason why not."""
+    reasons: dict[str, str | None] = {}
+    for name in DETECTORS:
+        try:
+            get(name)
+            reasons[name] = None
+        except FerError as error:
+            reasons[name] = str(error)
+    return reasons
