@@ -1,0 +1,249 @@
+"""FER2013 as its csv: `emotion,pixels,Usage`, plain or in an archive, with FER+ votes beside it."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import repeat
+from math import isqrt
+from pathlib import Path
+
+import numpy as np
+
+from fer_core.dataset.importers.archive import Member, blocks, open_member
+from fer_core.dataset.importers.ferplus import RATER, SPLIT_OF_USAGE, Votes, read_votes
+from fer_core.dataset.intake import ImportReport, Intake, Progress, Row
+from fer_core.dataset.store import Store, ensure_dataset
+from fer_core.errors import BadInput
+from fer_core.imaging.decode import pixel_id
+from fer_core.labels import FER7
+
+LINE_LIMIT = 4 << 20
+"""Bytes of one row; a picture of 48 px takes 8,400."""
+
+_LABELS = {str(number).encode(): name for number, name in enumerate(FER7.names)}
+_USAGES = {usage.encode(): split for usage, split in SPLIT_OF_USAGE.items()}
+_WANTED = "a csv with the columns emotion and pixels (and Usage), as FER2013 comes"
+
+
+def import_fer2013(
+    store: Store,
+    path: str | Path,
+    *,
+    name: str = "fer2013",
+    votes: str | Path | None = None,
+    who: str = "import",
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Import FER2013 in one transaction: all of it is stored, or nothing.
+
+    Training becomes the train split, PublicTest validation and PrivateTest test, as in the
+    competition, whose entrants could tune on PublicTest only; a csv without Usage is all train.
+    Row 1 is the first row after the header; the source of row 5 is "fer2013.csv:5". What is
+    already in the dataset stays as it is, labels included, so a file can be imported twice, or
+    again with votes, or completed with its missing rows.
+
+    Args:
+        path: the csv, or a .zip, .tar.gz, .tgz or .gz that holds it.
+        votes: fer2013new.csv of FER+; its row i belongs to row i.
+        progress: called with (bytes read, bytes in all, "12,000 rows").
+
+    Raises:
+        BadInput: the row that cannot be used and what is wrong with it.
+        Conflict: the dataset has other rows under the same file name, or another label set.
+        StorageError: the disk is full, or the database cannot be written.
+
+    Source: Goodfellow et al. 2013, arXiv:1307.0414; Barsoum et al. 2016, arXiv:1608.01041.
+    """
+    started = time.perf_counter()
+    raters = read_votes(votes) if votes is not None else None
+    blank = 0
+    with open_member(path, rank, _WANTED) as member, store.write() as connection:
+        intake = Intake(connection, ensure_dataset(connection, name, FER7), RATER)
+        for parsed in _parse(member):
+            intake.add(_rows(parsed, member.name, raters))
+            blank += int(np.count_nonzero(np.ptp(parsed.pixels, axis=(1, 2)) == 0))
+            if progress:
+                progress(member.position(), member.size, f"{intake.rows:,} rows")
+        if raters and intake.rows != len(raters):
+            raise BadInput(
+                "Row i of the votes belongs to row i of the pictures. "
+                f"Received: {len(raters):,} rows of votes for {intake.rows:,} pictures. "
+                "Give the two files of one download."
+            )
+        duplicates = intake.finish(who, f"import of {member.name}", secrets.token_hex(8))
+    return ImportReport(
+        dataset=intake.dataset.name,
+        rows=intake.rows,
+        added=intake.added,
+        already_there=intake.rows - intake.added,
+        duplicates=duplicates,
+        blank=blank,
+        votes=intake.votes,
+        counts=intake.counts,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def rank(name: str, head: bytes) -> int:
+    """How well a file fits by its name and first bytes: 0 not at all, 2 with Usage, 1 without.
+
+    With no bytes, whether its name is that of a csv.
+    """
+    if not head:
+        return int(name.lower().endswith(".csv"))
+    columns = _columns(head.partition(b"\n")[0])
+    return 0 if not {"emotion", "pixels"} <= columns.keys() else 1 + ("Usage" in columns)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Some rows of the file.
+
+    Attributes:
+        first: number of the first row.
+        pixels: (N, side, side) uint8 0..255 grey.
+        splits: None where the file has no Usage.
+    """
+
+    first: int
+    labels: list[str]
+    pixels: np.ndarray
+    splits: list[str] | None
+
+
+def _parse(member: Member) -> Iterator[_Block]:
+    """The file's rows, checked, block by block."""
+    columns: dict[str, int] = {}
+    first, count = 1, 0
+    for lines in _lines(member):
+        if not columns:
+            columns = _columns(lines.pop(0))
+        if lines:
+            block = _parse_lines(lines, columns, first, count)
+            count = block.pixels[0].size
+            first += len(lines)
+            yield block
+    if first == 1:
+        raise BadInput(f"A FER2013 csv has rows. Received: {member.name} without any. Choose another file.")
+
+
+def _lines(member: Member) -> Iterator[list[bytes]]:
+    """The file's lines in blocks, without empty ones."""
+    rest = b""
+    for data in blocks(member):
+        lines = (rest + data).split(b"\n")
+        rest = lines.pop()
+        if len(rest) > LINE_LIMIT:
+            raise BadInput(
+                f"A row of a FER2013 csv has at most {LINE_LIMIT:,} bytes. Received: a longer one in "
+                f"{member.name}. Choose another file."
+            )
+        if lines := [line for line in lines if line and not line.isspace()]:
+            yield lines
+    if rest.strip():
+        yield [rest]
+
+
+def _columns(line: bytes) -> dict[str, int]:
+    """The place of each column that counts, by the header."""
+    header = line.removeprefix(b"\xef\xbb\xbf").decode("ascii", "replace")
+    names = [part.strip().strip('"').strip().lower() for part in header.split(",")]
+    spelt = {"emotion": "emotion", "pixels": "pixels", "usage": "Usage"}
+    return {spelt[name]: place for place, name in enumerate(names) if name in spelt} | {"": len(names)}
+
+
+def _parse_lines(lines: list[bytes], columns: dict[str, int], first: int, count: int) -> _Block:
+    """Check and convert some rows at once; where anything is odd, row by row to say what.
+
+    Args:
+        count: pixels of each picture; 0 takes it from the first row.
+    """
+    fields = [line.split(b",") for line in lines]
+    try:
+        texts = [row[columns["pixels"]] for row in fields]
+        labels = [_LABELS[row[columns["emotion"]]] for row in fields]
+        splits = (
+            [_USAGES[row[columns["Usage"]].rstrip(b"\r")] for row in fields] if "Usage" in columns else None
+        )
+    except (IndexError, KeyError):
+        return _parse_slowly(fields, columns, first, count)
+    count = count or texts[0].count(b" ") + 1
+    values = _numbers(b" ".join(texts))
+    whole = all(len(row) == columns[""] for row in fields) and all(t.count(b" ") == count - 1 for t in texts)
+    if values is None or not whole or isqrt(count) ** 2 != count:
+        return _parse_slowly(fields, columns, first, count)
+    return _Block(first, labels, values.reshape(len(lines), isqrt(count), isqrt(count)), splits)
+
+
+def _numbers(text: bytes) -> np.ndarray | None:
+    """Numbers 0..255 between single spaces as uint8, or None if the text is anything else."""
+    if text.translate(None, b"0123456789 "):
+        return None
+    values = np.fromstring(text, np.uint16, sep=" ")
+    # Larger numbers wrap around 65,536; then the text is longer than its numbers need. So it is
+    # with double spaces and leading zeros.
+    digits = values.size + np.count_nonzero(values > 9) + np.count_nonzero(values > 99)
+    if values.size == 0 or values.max() > 255 or digits + values.size - 1 != len(text):
+        return None
+    return values.astype(np.uint8)
+
+
+def _parse_slowly(fields: list[list[bytes]], columns: dict[str, int], first: int, count: int) -> _Block:
+    labels, splits, pixels = [], [], []
+    for number, row in enumerate(fields, first):
+        row = [part.strip().strip(b'"').strip() for part in row]
+        if len(row) != columns[""]:
+            raise _bad(number, f"has {len(row)} fields instead of {columns['']}", "Is the file cut off?")
+        emotion, text = row[columns["emotion"]], row[columns["pixels"]]
+        if emotion not in _LABELS:
+            raise _bad(number, f"has the emotion {_shown(emotion)}", "Emotions are the numbers 0 to 6.")
+        if "Usage" in columns:
+            usage = row[columns["Usage"]]
+            if usage not in _USAGES:
+                raise _bad(
+                    number, f"has the Usage {_shown(usage)}", f"There are: {', '.join(SPLIT_OF_USAGE)}."
+                )
+            splits.append(_USAGES[usage])
+        values = _picture(text, number)
+        count = count or values.size
+        if values.size != count or isqrt(count) ** 2 != count:
+            rule = f"as the others, {count:,}" if values.size != count else "a square number"
+            raise _bad(number, f"has {values.size:,} pixels", f"A picture has as many pixels {rule}.")
+        labels.append(_LABELS[emotion])
+        pixels.append(values.reshape(isqrt(count), isqrt(count)))
+    return _Block(first, labels, np.stack(pixels), splits if "Usage" in columns else None)
+
+
+def _picture(text: bytes, number: int) -> np.ndarray:
+    parts = text.split()
+    if not parts:
+        raise _bad(number, "has no pixels", "Is the file cut off?")
+    for part in parts:
+        if not part.isdigit() or len(part) > 9 or int(part) > 255:
+            raise _bad(number, f"has the pixel {_shown(part)}", "Pixels are whole numbers from 0 to 255.")
+    return np.array([int(part) for part in parts], np.uint8)
+
+
+def _rows(block: _Block, file: str, votes: Votes | None) -> list[Row]:
+    side = block.pixels.shape[1]
+    header = f"P5\n{side} {side}\n255\n".encode()
+    numbers = range(block.first, block.first + len(block.labels))
+    given = votes.rows(block.first, block.splits, len(block.labels)) if votes else repeat(None)
+    splits = block.splits or repeat("train")
+    return [
+        # Stored as PGM, so that decode_image is the one reader here as everywhere.
+        Row(f"{file}:{number}", pixel_id(p), side, side, header + p.tobytes(), split, label, votes=counts)
+        for number, p, label, split, counts in zip(numbers, block.pixels, block.labels, splits, given)
+    ]
+
+
+def _shown(field: bytes) -> str:
+    return repr(field[:40].decode("ascii", "backslashreplace"))
+
+
+def _bad(number: int, what: str, remedy: str) -> BadInput:
+    return BadInput(
+        f"Every row of a FER2013 csv must be whole; nothing was imported. Received: row {number:,} "
+        f"(the first after the header is row 1) {what}. {remedy}"
+    )

@@ -1,0 +1,219 @@
+"""The label ledger: who called what how, when and why. Nothing in it is ever changed; undo is one more event."""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from fer_core import labels
+from fer_core.dataset import schema
+from fer_core.dataset.store import Store, now, slices
+from fer_core.errors import BadInput, NotFound
+
+_event = schema.event.c
+_sample = schema.sample.c
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the ledger.
+
+    Attributes:
+        id: place in the ledger; later events have greater ones.
+        kind: "import", "label", "undo" or "removed".
+        old, new: names of labels; None is no label.
+        at: UTC, ISO 8601.
+        surfaced_by: what put the sample before a person's eyes (a queue, a filter).
+        batch: what was done in one go, and is undone in one go.
+        sitting: what one person did without a break; empty where nobody keeps sittings.
+        undoes: id of the event that this one takes back.
+    """
+
+    id: int
+    sample: int
+    dataset: int
+    kind: str
+    old: str | None
+    new: str | None
+    who: str
+    at: str
+    why: str
+    surfaced_by: str
+    batch: str
+    sitting: str
+    undoes: int | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a call wrote.
+
+    Attributes:
+        batch: its name in the ledger; `undo` takes it.
+        events: ids of the new events.
+        kept: samples that an undo left alone, because someone labelled them again since.
+    """
+
+    batch: str
+    events: tuple[int, ...]
+    kept: tuple[int, ...] = ()
+
+
+def relabel(
+    store: Store,
+    changes: Iterable[tuple[int, str | None]],
+    who: str,
+    why: str = "",
+    surfaced_by: str = "",
+    sitting: str = "",
+) -> Change:
+    """Give samples a label, all of them or none.
+
+    A label that repeats the present one is written too: it says that someone looked and agreed.
+
+    Args:
+        changes: (sample, label); any usual spelling, "unsure", "not a face", or None for no label.
+
+    Raises:
+        BadInput: a label outside the dataset's set, a sample named twice, or no name in `who`.
+        NotFound: no such sample.
+        Conflict, StorageError: it could not be stored; then nothing was.
+    """
+    wanted = [(int(sample), None if label is None else labels.canonical(label)) for sample, label in changes]
+    if len({sample for sample, _ in wanted}) != len(wanted):
+        raise BadInput(
+            "A sample has one label at a time. Received: a sample twice in one call. Send two calls."
+        )
+    batch = _new_batch()
+    with store.write() as connection:
+        present = _present(connection, [sample for sample, _ in wanted])
+        allowed = _allowed(connection)
+        for sample, label in wanted:
+            if sample not in present:
+                raise NotFound(
+                    f"Samples are found by the id that an import gave them. Received: sample={sample}. "
+                    "It may have been deleted: open the list again."
+                )
+            dataset = present[sample].dataset
+            if label is not None and label not in allowed[dataset]:
+                raise BadInput(
+                    f"Labels of this dataset are: {', '.join(allowed[dataset])}. Received: {label!r}. "
+                    "Choose one of them."
+                )
+        rows = [
+            {"sample": s, "dataset": present[s].dataset, "old": present[s].label, "new": label}
+            for s, label in wanted
+        ]
+        shared = {
+            "kind": "label",
+            "who": _person(who),
+            "why": why,
+            "surfaced_by": surfaced_by,
+            "sitting": sitting,
+        }
+        return _write(connection, rows, batch, shared)
+
+
+def undo(store: Store, who: str, batch: str | None = None, why: str = "") -> Change:
+    """Take one batch back, as further events.
+
+    A sample that was labelled again since keeps that later label. An undo can be undone by its batch.
+
+    Args:
+        batch: what to take back; None is the newest of this person's that is not yet taken back.
+
+    Raises:
+        NotFound: no such batch, or nothing left to take back.
+        Conflict, StorageError: it could not be stored; then nothing was.
+    """
+    person = _person(who)
+    with store.write() as connection:
+        batch = batch or _newest_batch(connection, person)
+        taken = _undone_by().exists()
+        query = (
+            sa.select(_event.id, _event.sample, _event.dataset, _event.old, _event.new)
+            .where(_event.batch == batch, sa.text("event.kind <> 'import'"), ~taken)
+            .order_by(_event.id)
+        )
+        events = connection.execute(query).all() if batch else []
+        if not events:
+            raise NotFound(
+                "Undo takes back a batch that still stands. "
+                f"Received: who={person!r}, batch={batch!r}. There is nothing left to undo."
+            )
+        newest = _newest_events(connection, [e.sample for e in events])
+        rows = [
+            {"sample": e.sample, "dataset": e.dataset, "old": e.new, "new": e.old, "undoes": e.id}
+            for e in events
+            if newest[e.sample] == e.id
+        ]
+        kept = tuple(e.sample for e in events if newest[e.sample] != e.id)
+        return _write(connection, rows, _new_batch(), {"kind": "undo", "who": person, "why": why}, kept)
+
+
+def history(store: Store, sample: int) -> list[Event]:
+    """All events of one sample, oldest first; empty if there never was such a sample."""
+    with store.read() as connection:
+        query = sa.select(schema.event).where(_event.sample == sample).order_by(_event.id)
+        return [Event(**row._mapping) for row in connection.execute(query)]
+
+
+def _write(
+    connection: sa.Connection, rows: list[dict], batch: str, shared: dict, kept: tuple[int, ...] = ()
+) -> Change:
+    if not rows:
+        return Change(batch, (), kept)
+    at = now()
+    connection.execute(sa.insert(schema.event), [{**shared, **row, "batch": batch, "at": at} for row in rows])
+    # A trigger of the database has brought sample.label along.
+    query = sa.select(_event.id).where(_event.batch == batch, sa.text("event.kind <> 'import'"))
+    return Change(batch, tuple(connection.scalars(query.order_by(_event.id))), kept)
+
+
+def _present(connection: sa.Connection, samples: list[int]) -> dict[int, sa.Row]:
+    found: dict[int, sa.Row] = {}
+    for some in slices(samples):
+        query = sa.select(_sample.id, _sample.dataset, _sample.label).where(_sample.id.in_(some))
+        found.update((row.id, row) for row in connection.execute(query))
+    return found
+
+
+def _newest_events(connection: sa.Connection, samples: list[int]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for some in slices(samples):
+        query = sa.select(_event.sample, sa.func.max(_event.id)).where(_event.sample.in_(some))
+        found.update(connection.execute(query.group_by(_event.sample)).all())
+    return found
+
+
+def _newest_batch(connection: sa.Connection, who: str) -> str | None:
+    query = sa.select(_event.batch).where(
+        _event.who == who, sa.text("event.kind <> 'import'"), _event.kind == "label", ~_undone_by().exists()
+    )
+    return connection.scalar(query.order_by(_event.id.desc()).limit(1))
+
+
+def _undone_by() -> sa.Select:
+    """The event that takes an outer query's event back."""
+    later = schema.event.alias("later")
+    return sa.select(later.c.id).where(later.c.undoes == _event.id).correlate(schema.event)
+
+
+def _allowed(connection: sa.Connection) -> dict[int, tuple[str, ...]]:
+    query = sa.select(schema.dataset.c.id, schema.dataset.c.label_set)
+    return {
+        key: (*label_set["names"], labels.UNSURE, labels.NOT_A_FACE)
+        for key, label_set in connection.execute(query)
+    }
+
+
+def _person(who: str) -> str:
+    cleaned = " ".join(who.split())
+    if not cleaned:
+        raise BadInput(f"Every label says who gave it. Received: who={who!r}. Enter a name.")
+    return cleaned
+
+
+def _new_batch() -> str:
+    return secrets.token_hex(8)

@@ -1,0 +1,141 @@
+"""The tables, and the rules that the database itself keeps."""
+
+import sqlalchemy as sa
+
+SCHEMA_VERSION = 1
+
+tables = sa.MetaData()
+
+image = sa.Table(
+    "image",
+    tables,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("bytes", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What a picture is: `id` is the hash of its pixels, so the same pixels are stored once."""
+
+image_data = sa.Table(
+    "image_data",
+    tables,
+    sa.Column("image", sa.ForeignKey("image.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("data", sa.LargeBinary, nullable=False),
+)
+"""The encoded file, apart from `image` so that looking through sizes never reads a picture.
+
+Bytes live in the database, not in files: an import is one transaction, a backup is one file,
+and reading a few kB from SQLite is faster than opening a file
+(Source: sqlite.org/fasterthanfs.html).
+"""
+
+dataset = sa.Table(
+    "dataset",
+    tables,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("label_set", sa.JSON, nullable=False),
+    sa.Column("created", sa.Text, nullable=False),
+    sa.Column("note", sa.Text, nullable=False, server_default=""),
+)
+
+sample = sa.Table(
+    "sample",
+    tables,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("dataset", sa.ForeignKey("dataset.id"), nullable=False),
+    sa.Column("image", sa.ForeignKey("image.id"), nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("split", sa.Text, nullable=False),
+    sa.Column("label", sa.Text),
+    sa.Column("subject", sa.Text),
+    sa.Column("valence", sa.Float),
+    sa.Column("arousal", sa.Float),
+    sa.UniqueConstraint("dataset", "source"),
+    sa.CheckConstraint("split IN ('train', 'validation', 'test', 'none')"),
+    sa.CheckConstraint("valence BETWEEN -1 AND 1"),
+    sa.CheckConstraint("arousal BETWEEN -1 AND 1"),
+    sa.Index("sample_page", "dataset", "split", "label", "id"),
+    sa.Index("sample_label", "dataset", "label", "id"),
+    sa.Index("sample_image", "image"),
+    # The id of a deleted sample is never given again: its events stay in the ledger.
+    sqlite_autoincrement=True,
+)
+"""One occurrence of a picture in a dataset. `label` repeats the ledger's newest event."""
+
+votes = sa.Table(
+    "votes",
+    tables,
+    sa.Column("sample", sa.ForeignKey("sample.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("rater", sa.Text, primary_key=True),
+    sa.Column("counts", sa.JSON, nullable=False),
+)
+
+event = sa.Table(
+    "event",
+    tables,
+    sa.Column("id", sa.Integer, primary_key=True),
+    # No foreign key: the ledger outlives its samples.
+    sa.Column("sample", sa.Integer, nullable=False),
+    sa.Column("dataset", sa.Integer, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("old", sa.Text),
+    sa.Column("new", sa.Text),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False, server_default=""),
+    sa.Column("surfaced_by", sa.Text, nullable=False, server_default=""),
+    sa.Column("batch", sa.Text, nullable=False),
+    sa.Column("sitting", sa.Text, nullable=False, server_default=""),
+    sa.Column("undoes", sa.Integer),
+    sa.CheckConstraint("kind IN ('import', 'label', 'undo', 'removed')"),
+    sa.Index("event_sample", "sample", "id"),
+    sa.Index("event_dataset", "dataset", "id"),
+    sa.Index("event_batch", "batch", sqlite_where=sa.text("kind <> 'import'")),
+    sa.Index("event_who", "who", "id", sqlite_where=sa.text("kind <> 'import'")),
+    sa.Index("event_undoes", "undoes", sqlite_where=sa.text("undoes IS NOT NULL")),
+    sqlite_autoincrement=True,
+)
+"""The ledger of labels: rows are added, never changed.
+
+The door for "delete this person's pictures": delete the `sample` rows (votes follow) and the
+`image` rows that no sample uses any more (image_data follows), and add one event of kind
+'removed' for each. Earlier events stay; they hold names of labels, nothing of the picture.
+"""
+
+version = sa.Table(
+    "version",
+    tables,
+    sa.Column("dataset", sa.ForeignKey("dataset.id"), primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, index=True),
+    sa.Column("event", sa.Integer, nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("note", sa.Text, nullable=False, server_default=""),
+)
+"""A name for a place in the ledger."""
+
+# The database keeps these rules itself, so that no code, script or hurried hand can break them.
+RULES = (
+    """CREATE TRIGGER event_is_never_changed BEFORE UPDATE ON event
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: events are never changed'); END""",
+    """CREATE TRIGGER event_is_never_deleted BEFORE DELETE ON event
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: events are never deleted'); END""",
+    # INSERT OR REPLACE would delete a row without firing the trigger above.
+    """CREATE TRIGGER event_is_never_replaced BEFORE INSERT ON event
+    WHEN EXISTS (SELECT 1 FROM event WHERE id = NEW.id)
+    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: events are never replaced'); END""",
+    """CREATE TRIGGER event_sets_label AFTER INSERT ON event WHEN NEW.kind <> 'removed'
+    BEGIN UPDATE sample SET label = NEW.new WHERE id = NEW.sample AND label IS NOT NEW.new; END""",
+    """CREATE TRIGGER label_follows_ledger BEFORE UPDATE OF label ON sample
+    WHEN NEW.label IS NOT (SELECT new FROM event WHERE sample = NEW.id ORDER BY id DESC LIMIT 1)
+    BEGIN SELECT RAISE(ABORT, 'a label changes only through the ledger: add an event'); END""",
+    # Versions name only a place in the ledger; they hold because the rest of a sample never changes.
+    """CREATE TRIGGER sample_is_fixed BEFORE UPDATE OF id, dataset, image, source, split ON sample
+    BEGIN SELECT RAISE(ABORT, 'picture, source and split of a sample are fixed at import'); END""",
+    """CREATE TRIGGER votes_are_fixed BEFORE UPDATE ON votes
+    BEGIN SELECT RAISE(ABORT, 'votes are fixed once they are stored'); END""",
+)
