@@ -1,0 +1,320 @@
+"""The command line: a thin layer of words over the engine. `python -m fer_core --help` lists it."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from fer_core import __version__
+from fer_core.dataset import arrays, importers, versions
+from fer_core.dataset.store import Store
+from fer_core.errors import BadInput, FerError
+from fer_core.evaluation import report
+from fer_core.imaging import decode, detectors
+from fer_core.inference import photo
+from fer_core.inference.photo import PhotoResult
+from fer_core.inference.predictor import Predictor
+from fer_core.labels import LABEL_SETS
+from fer_core.training import runs
+from fer_core.training.config import TrainingConfig
+from fer_core.zoo import library, specs
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when it did what was asked, 1 when not, 2 for a wrong call."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except FerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "fer_core", description="Facial expressions: data, training, prediction."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    add = commands.add_parser("predict", help="read the expressions in photos")
+    add.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
+    add.add_argument("--model", help="id of a model (see: models)")
+    add.add_argument("--detector", default=detectors.DEFAULT, choices=sorted(detectors.DETECTORS))
+    add.add_argument("--whole", action="store_true", help="take each picture as one face")
+    out = add.add_mutually_exclusive_group()
+    out.add_argument("--json", action="store_true", help="print JSON")
+    out.add_argument("--csv", type=Path, metavar="FILE", help="write a table, one row a face")
+    add.add_argument("--draw", type=Path, metavar="FOLDER", help="write the photos with boxes")
+    add.set_defaults(run=_predict)
+
+    add = commands.add_parser("import", help="bring a dataset into the store")
+    add.add_argument("path", type=Path)
+    add.add_argument("--name", default="fer2013", help="the dataset's name")
+    add.add_argument("--votes", type=Path, metavar="FILE", help="FER+ votes, row by row")
+    add.set_defaults(run=_import)
+
+    add = commands.add_parser("train", help="train a network; Ctrl-C stops it and keeps the best epoch")
+    add.add_argument("spec", nargs="?", choices=sorted(specs.SPECS))
+    add.add_argument("--data", metavar="NAME[@VERSION]")
+    add.add_argument("--targets", choices=("labels", "votes"))
+    add.add_argument("--label-set", choices=sorted(LABEL_SETS))
+    for name, kind in _NUMBERS.items():
+        add.add_argument("--" + name.replace("_", "-"), type=kind)
+    add.add_argument("--start-from", metavar="MODEL", help="start from the weights of this model")
+    add.add_argument("--name", help="id of the model that comes of it")
+    add.add_argument("--title", help="its name for people")
+    add.add_argument("--keep-improvements", action="store_true", default=None)
+    add.add_argument(
+        "--config", type=Path, metavar="FILE", help="all options as JSON; the others win over it"
+    )
+    add.add_argument("--resume", metavar="RUN", help="go on with a run that stopped or crashed")
+    add.add_argument("--detach", action="store_true", help="return at once; the run goes on")
+    add.set_defaults(run=_train)
+
+    add = commands.add_parser("stop", help="stop a run after its current batch")
+    add.add_argument("id")
+    add.set_defaults(run=_stop)
+
+    commands.add_parser("runs", help="list training runs").set_defaults(run=_runs)
+    commands.add_parser("models", help="list models").set_defaults(run=_models)
+
+    add = commands.add_parser("evaluate", help="measure a model on a split of a dataset")
+    add.add_argument("--model", required=True)
+    add.add_argument("--data", required=True, metavar="NAME[@VERSION]")
+    add.add_argument("--split", default="validation", choices=("train", "validation", "test"))
+    add.add_argument("--labels", default="raw", choices=("raw", "ferplus"), help="the truth: labels or votes")
+    add.add_argument("--json", type=Path, metavar="FILE", help="write the whole record")
+    add.set_defaults(run=_evaluate)
+    return parser
+
+
+_NUMBERS = {
+    "epochs": int,
+    "batch_size": int,
+    "learning_rate": float,
+    "warmup_epochs": float,
+    "weight_decay": float,
+    "label_smoothing": float,
+    "second_head": float,
+    "seed": int,
+    "threads": int,
+}
+
+
+def _predict(options: argparse.Namespace) -> int:
+    """Photos are read one by one: a folder of any size fits in memory. A bad one does not stop the others."""
+    predictor = Predictor.load(library.find(options.model or library.default_id() or "").folder)
+    detector = detectors.get(options.detector)
+    tables, failed = [], 0
+    if options.draw:
+        options.draw.mkdir(parents=True, exist_ok=True)
+    for path in options.photos:
+        try:
+            image = decode.decode_image(_bytes(path))
+            result = photo.analyse(image, predictor, detector, path.name, whole=options.whole)
+        except BadInput as error:
+            failed += 1
+            print(f"{path}: {error}", file=sys.stderr)
+            continue
+        tables.append(photo.table([result]))
+        if options.draw:
+            (options.draw / f"{path.stem}.faces.png").write_bytes(decode.encode_png(photo.annotated(result)))
+        if options.json:
+            print(json.dumps(_as_json(result)))
+        elif not options.csv:
+            print("\n".join(_lines(result)))
+    if options.csv:
+        frame = pd.concat(tables) if tables else pd.DataFrame()
+        frame.to_csv(options.csv, index=False)
+        print(f"{len(tables)} photos, {len(frame)} rows: {options.csv}")
+    return 1 if failed else 0
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"A photo is a file that can be read ({error.strerror}).") from error
+
+
+def _lines(result: PhotoResult) -> list[str]:
+    if not result.faces:
+        return [f"{result.name}: no face found (--whole takes the picture as one face)"]
+    return [
+        f"{result.name}: face {number} {found.verdict.sentence}"
+        + (f" [{'; '.join(found.warnings)}]" if found.warnings else "")
+        for number, found in enumerate(result.faces, 1)
+    ]
+
+
+def _as_json(result: PhotoResult) -> dict:
+    """One photo as JSON: box in px of the upright photo, probabilities by name."""
+    return {
+        "file": result.name,
+        "model": result.model,
+        "faces": [
+            {
+                "box": asdict(found.face.box) if found.face else None,
+                "looks": found.verdict.label,
+                "sure": found.verdict.sure,
+                "probabilities": {
+                    n: round(float(p), 5)
+                    for n, p in zip(result.labels.names, found.probabilities, strict=True)
+                },
+                "warnings": list(found.warnings),
+            }
+            for found in result.faces
+        ],
+    }
+
+
+def _import(options: argparse.Namespace) -> int:
+    def progress(done: int, total: int | None, text: str = "") -> None:
+        share = f"{done / total:4.0%} " if total else ""
+        print(f"\r{share}{done:,} {text}", end="", file=sys.stderr, flush=True)
+
+    outcome = importers.import_any(
+        Store.open(), options.path, name=options.name, votes=options.votes, progress=progress
+    )
+    print(file=sys.stderr)
+    print(outcome)
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    if options.resume:
+        run = runs.find(options.resume)
+    else:
+        run = runs.start(_config(options))
+        print(f"run {run.id}")
+    runs.launch(run)
+    return 0 if options.detach else _follow(run)
+
+
+def _config(options: argparse.Namespace) -> TrainingConfig:
+    values: dict = {}
+    if options.config:
+        try:
+            values = json.loads(options.config.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise BadInput(f"--config takes a JSON file. Received: {options.config} ({error}).") from error
+    if options.spec:
+        values = {**specs.get(options.spec).training, **values, "spec": options.spec}
+    if options.data:
+        values["dataset"], _, version = options.data.partition("@")
+        values["version"] = version or None
+    for name in ("targets", "label_set", *_NUMBERS, "start_from", "name", "title", "keep_improvements"):
+        if getattr(options, name) is not None:
+            values[name] = getattr(options, name)
+    return TrainingConfig.from_dict(values)
+
+
+def _follow(run: runs.Run) -> int:
+    """Print a run's events until it ends; Ctrl-C asks it to stop, a second one leaves it alone."""
+    offset = 0
+    while True:
+        try:
+            state = run.state()
+            events, offset = run.events(offset)
+            for event in events:
+                _print_event(event)
+            if state not in ("running", "stopping"):
+                break
+            time.sleep(0.5)
+        except KeyboardInterrupt:
+            if run.stop_requested():
+                raise
+            run.stop()
+            print("stopping after this batch; the best epoch is kept", file=sys.stderr)
+    result = run.result
+    if result is None:
+        print(
+            f"the worker died; resume with: python -m fer_core train --resume {run.id}\n{run.log(5)}",
+            file=sys.stderr,
+        )
+        return 1
+    print(json.dumps(result))
+    return 1 if result["state"] == "failed" else 0
+
+
+def _print_event(event: dict) -> None:
+    if event["kind"] == "data":
+        print(
+            f"{event['train']:,} images to train on, {event['validation']:,} to validate; left out: {event['left_out']}"
+        )
+    elif event["kind"] == "epoch":
+        star = " *" if event["best"] else ""
+        print(
+            f"epoch {event['epoch'] + 1}/{event['epochs']}  loss {event['loss']:.4f}  "
+            f"validation {event['val_accuracy']:.2%}  macro F1 {event['val_macro_f1']:.3f}  "
+            f"{event['seconds']:.0f} s{star}",
+            flush=True,
+        )
+
+
+def _stop(options: argparse.Namespace) -> int:
+    runs.find(options.id).stop()
+    return 0
+
+
+def _runs(options: argparse.Namespace) -> int:
+    for run in runs.runs():
+        outcome = run.result or {}
+        print(f"{run.id}  {run.state():9}  {run.config.dataset}  {outcome.get('val_accuracy') or ''}")
+    return 0
+
+
+def _models(options: argparse.Namespace) -> int:
+    for entry in library.entries():
+        print(f"{entry.id}  {_in_short(entry)}")
+    return 0
+
+
+def _in_short(entry: library.Entry) -> str:
+    if entry.card is None:
+        return f"unusable: {entry.problem}"
+    first = next(iter(entry.card.evaluations), None)
+    return (
+        f"{first['accuracy']:.1%} of {first['n']:,} ({first['dataset']} {first['split']})"
+        if first
+        else "unmeasured"
+    )
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    name, _, version = options.data.partition("@")
+    store = Store.open()
+    frame = versions.manifest(store, name, version or None)
+    rows = frame[frame["split"] == options.split].reset_index(drop=True)
+    if rows.empty:
+        raise BadInput(f"A split needs images. Received: {options.split} of {options.data}, which is empty.")
+    predictor = Predictor.load(library.find(options.model).folder)
+    probabilities = predictor.predict(arrays.build(store, rows, predictor.card.input))
+    seen = set(frame["image"][frame["split"] == "train"])
+    kind = {"raw": "labels", "ferplus": "votes"}[options.labels]
+    record = report.measure(probabilities, rows, kind, predictor.labels, seen)
+    record = {
+        "model": options.model,
+        "dataset": name,
+        "version": versions.manifest_id(frame),
+        "split": options.split,
+        **record,
+    }
+    if options.json:
+        options.json.write_text(json.dumps(record, indent=1), "utf-8")
+    free = record["leak_free"]
+    print(
+        f"{record['accuracy']:.2%} ({record['accuracy_low']:.2%} to {record['accuracy_high']:.2%}) of {record['n']:,}; "
+        f"leak-free {free['accuracy']:.2%} of {free['n']:,}; macro F1 {record['macro_f1']:.3f}; ECE {record['ece']:.3f}; "
+        f"left out {record['left_out']}"
+    )
+    return 0

@@ -1,0 +1,105 @@
+"""Measuring a model on a split of a dataset, through the same predictor that serves photos."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fer_core.dataset import votes
+from fer_core.errors import BadInput
+from fer_core.evaluation import metrics
+from fer_core.labels import LabelSet
+
+KINDS = ("labels", "votes")
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What is right for some rows.
+
+    Attributes:
+        rows: (N,) bool, which of the manifest's rows have an answer that the model can give.
+        index: (rows that are true,) int64 class index in `label_set`.
+        label_set: the classes that both the model and the dataset know, in the model's order.
+        left_out: how many rows were left out, by reason.
+    """
+
+    rows: np.ndarray
+    index: np.ndarray
+    label_set: LabelSet
+    left_out: dict[str, int]
+
+
+def truth(frame: pd.DataFrame, kind: str, label_set: LabelSet) -> Truth:
+    """The right answers for a model with these classes.
+
+    Args:
+        frame: rows of a manifest.
+        kind: "labels" for the dataset's own, "votes" for the most frequent vote (the FER+ protocol:
+            rows that most raters called unknown or not a face have no answer).
+
+    Raises:
+        BadInput: no row has an answer.
+    """
+    if kind not in KINDS:
+        raise BadInput(f"Truth is one of {', '.join(KINDS)}. Received: {kind!r}.")
+    answers = votes.plurality(frame) if kind == "votes" else frame["label"].fillna("").to_numpy(object)
+    known = set(answers[answers != ""])
+    shared = LabelSet(label_set.name, tuple(n for n in label_set.names if n in known))
+    usable = np.isin(answers.astype(str), shared.names)
+    if not usable.any():
+        raise BadInput(
+            f"Model and dataset must share classes. Received: {', '.join(label_set.names)} "
+            f"and {', '.join(sorted(known)) or 'no ' + kind}."
+        )
+    outside = pd.Series(answers[~usable]).replace("", "no answer").value_counts()
+    index = np.array([shared.names.index(a) for a in answers[usable]], np.int64)
+    return Truth(usable, index, shared, {str(name): int(n) for name, n in outside.items()})
+
+
+def measure(
+    probabilities: np.ndarray,
+    frame: pd.DataFrame,
+    kind: str,
+    label_set: LabelSet,
+    seen_images: set[str] | frozenset[str] = frozenset(),
+) -> dict:
+    """One evaluation record, ready for a card.
+
+    Args:
+        probabilities: (N, K) float32 for the frame's rows, in the order of `label_set`.
+        seen_images: ids of training images; the record says how the rows fare without their copies.
+
+    Returns:
+        kind, classes, left_out, the figures of `metrics.summary`, the confusion matrix (rows =
+        truth), per-class figures, and under "leak_free" and "majority" n, accuracy and interval on
+        rows without a copy in training, and on rows where more than half of the raters agree.
+    """
+    answer = truth(frame, kind, label_set)
+    columns = [label_set.names.index(name) for name in answer.label_set.names]
+    shared = probabilities[answer.rows][:, columns]
+    shared = shared / np.maximum(shared.sum(axis=1, keepdims=True), 1e-12)
+    predicted = shared.argmax(axis=1)
+    matrix = metrics.confusion(answer.index, predicted, len(columns))
+    each = metrics.per_class(matrix)
+    rows = frame[answer.rows]
+    record = {
+        "kind": kind,
+        "classes": list(answer.label_set.names),
+        "left_out": answer.left_out,
+        **metrics.summary(answer.index, shared),
+        "confusion": matrix.tolist(),
+        "per_class": {name: each[name].tolist() for name in ("precision", "recall", "f1", "support")},
+        "leak_free": _share(predicted == answer.index, ~rows["image"].isin(seen_images).to_numpy()),
+    }
+    if kind == "votes":
+        table = votes.counts(rows, votes.names(rows))
+        agreed = table.max(axis=1) > table.sum(axis=1) / 2
+        record["majority"] = _share(predicted == answer.index, agreed)
+    return record
+
+
+def _share(right: np.ndarray, among: np.ndarray) -> dict:
+    hits, n = int(right[among].sum()), int(among.sum())
+    low, high = metrics.wilson(hits, n)
+    return {"n": n, "accuracy": hits / max(n, 1), "accuracy_low": low, "accuracy_high": high}

@@ -1,0 +1,95 @@
+"""From a manifest to what a network learns: which rows, and which targets for each."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from fer_core.dataset import leaks, votes
+from fer_core.errors import BadInput
+from fer_core.labels import NOT_A_FACE, LabelSet
+from fer_core.training.config import TrainingConfig
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The rows of one split, ready to learn from.
+
+    Attributes:
+        frame: their rows of the manifest.
+        targets: (N, classes) float32, each row sums to 1.
+        second: (N, other classes) float32, the other kind of target for the second head; a row of
+            zeros says nothing. None without a second head.
+    """
+
+    frame: pd.DataFrame
+    targets: np.ndarray
+    second: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+
+def prepare(
+    manifest: pd.DataFrame, config: TrainingConfig, label_set: LabelSet
+) -> tuple[Split, Split, dict[str, int]]:
+    """Training rows, validation rows, and how many training rows were left out and why.
+
+    Raises:
+        BadInput: a split is empty, votes are asked for where there are none, or only one class is
+            left to learn.
+    """
+    if not votes.names(manifest) and (config.targets == "votes" or config.second_head):
+        raise BadInput(
+            f"Learning from votes needs a dataset that has them. Received: {config.dataset!r}, which has none. "
+            "Import it again with its votes, or train on labels alone."
+        )
+    left_out: dict[str, int] = {}
+    if config.leak_free:
+        before = int((manifest["split"] == "train").sum())
+        manifest = leaks.leak_free(manifest)
+        left_out["copies of validation or test images"] = before - int((manifest["split"] == "train").sum())
+    usable, reason = _usable(manifest, config, label_set)
+    left_out[reason] = int((~usable & (manifest["split"] == "train").to_numpy()).sum())
+    manifest = manifest[usable]
+    splits = []
+    for name in ("train", "validation"):
+        rows = manifest[manifest["split"] == name]
+        if rows.empty:
+            raise BadInput(
+                f"A run needs images to {name} on, with {config.targets}. Received: none in {config.dataset!r}. "
+                "Choose another dataset or other targets, or give it a split."
+            )
+        splits.append(_split(rows, config, label_set))
+    if (splits[0].targets.sum(axis=0) > 0).sum() < 2:
+        raise BadInput(
+            f"A network needs at least two classes to tell apart. Received: one, in {len(splits[0])} images."
+        )
+    return splits[0], splits[1], {reason: count for reason, count in left_out.items() if count}
+
+
+def _usable(manifest: pd.DataFrame, config: TrainingConfig, label_set: LabelSet) -> tuple[np.ndarray, str]:
+    """Which rows have a main target, and why the others have none.
+
+    Votes follow the FER+ protocol: rows that most raters called unknown or not a face are left out.
+    Source: Barsoum et al. 2016, arXiv:1608.01041, section 4.
+    """
+    if config.targets == "votes":
+        return np.isin(votes.plurality(manifest), label_set.names), "most votes name no expression"
+    return manifest["label"].isin(label_set.names).to_numpy(), "the label is not in the label set"
+
+
+def _split(rows: pd.DataFrame, config: TrainingConfig, label_set: LabelSet) -> Split:
+    if config.targets == "votes":
+        main = votes.distributions(rows, label_set)
+        second = _one_hot(rows, sorted(set(rows["label"].dropna())) if config.second_head else [])
+    else:
+        main = _one_hot(rows, label_set.names)
+        expressions = LabelSet("votes", tuple(n for n in votes.names(rows) if n != NOT_A_FACE))
+        second = votes.distributions(rows, expressions) if config.second_head else None
+    return Split(rows, main, second if config.second_head else None)
+
+
+def _one_hot(rows: pd.DataFrame, names: tuple[str, ...] | list[str]) -> np.ndarray:
+    """(N, classes) float32."""
+    return (rows["label"].to_numpy()[:, None] == np.array(names, object)[None, :]).astype(np.float32)

@@ -1,0 +1,201 @@
+"""One training run in a process of its own: `python -m fer_core.training.worker RUN_FOLDER`.
+
+The only process that imports TensorFlow. Everything it has to say goes into the run folder.
+"""
+
+import importlib
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from fer_core import labels, workspace
+from fer_core.dataset import arrays, versions, votes
+from fer_core.dataset.store import Store
+from fer_core.errors import BadInput, FerError
+from fer_core.evaluation import metrics, report
+from fer_core.inference.predictor import Predictor
+from fer_core.training import targets, trainer
+from fer_core.training.config import TrainingConfig
+from fer_core.training.runs import Run
+from fer_core.zoo import convert, library, specs
+from fer_core.zoo.card import Card
+
+PROBES = 16
+LIMITATIONS = [
+    "It sees the picture of a face, not a feeling: people show less, more and other than they feel.",
+    "Faces that are turned, covered, very small or badly lit are read worse than the figures say.",
+    "The training photos came from web searches: whom they leave out, the model knows less about.",
+    "Not for decisions about people; in the EU not for use on people at work or in education "
+    "(AI Act, Art. 5(1)(f)).",
+]
+
+
+def main(folder: str) -> int:
+    """Run to the end; the exit status is 0 unless the run failed."""
+    run = Run(Path(folder))
+    try:
+        result = work(run)
+    except Exception as error:
+        traceback.print_exc()
+        words = str(error) if isinstance(error, FerError) else f"{type(error).__name__}: {error}"
+        result = {"state": "failed", "error": words}
+    run.append({"kind": result["state"], **result})
+    part = run.folder / "result.json.part"
+    part.write_text(json.dumps(result, indent=1), "utf-8")
+    os.replace(part, run.folder / "result.json")
+    return 1 if result["state"] == "failed" else 0
+
+
+def work(run: Run) -> dict:
+    """Train, export, measure, and move the model into the library."""
+    started = time.time()
+    config, manifest = run.config, run.manifest
+    spec, label_set = specs.get(config.spec), labels.get(config.label_set)
+    if config.threads:
+        tf.config.threading.set_intra_op_parallelism_threads(config.threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    keras.utils.set_random_seed(config.seed)
+    keras.mixed_precision.set_global_policy(config.precision)
+
+    train, validation, left_out = targets.prepare(manifest, config, label_set)
+    run.append({"kind": "data", "train": len(train), "validation": len(validation), "left_out": left_out})
+    used = manifest[manifest["split"].isin(("train", "validation"))].reset_index(drop=True)
+    images = arrays.build(
+        Store.open(),
+        used,
+        spec.input,
+        lambda done, total, text="": run.append({"kind": "prepare", "done": done, "total": total}),
+    )
+    position = pd.Series(np.arange(len(used)), index=used["sample"])
+    data = [trainer.Data(images, position.loc[s.frame["sample"]].to_numpy(), s) for s in (train, validation)]
+
+    module, function = spec.builder.split(":")
+    network = getattr(importlib.import_module(module), function)(spec.input.shape, len(label_set))
+    if config.start_from:
+        _start_from(network, config.start_from)
+    finished = trainer.fit(network, *data, config, run.folder, run.append, run.stop_requested)
+    if not (run.folder / trainer.BEST).exists():
+        return {"state": "stopped", "model": None, "error": "Stopped before the first epoch ended: no model."}
+
+    run.append({"kind": "exporting"})
+    part = run.folder / "model.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    convert.write_model(network, _probe(spec.input.shape, config.seed), part)
+    history = [event for event in run.events()[0] if event["kind"] == "epoch"]
+    best = max(history, key=lambda event: event["val_accuracy"])
+    version = versions.manifest_id(manifest)
+    card = Card(
+        id=config.name or f"{config.spec}-{run.id[:15]}",
+        title=config.title or spec.title,
+        spec=spec.id,
+        labels=label_set,
+        input=spec.input,
+        flip_average=config.flip_average,
+        parameters=network.count_params(),
+        training={
+            "dataset": config.dataset,
+            "version": version,
+            "run": run.id,
+            "targets": config.targets,
+            "images": {"train": len(train), "validation": len(validation)},
+            "left_out": left_out,
+            "selected_on": f"{config.dataset} validation: the most accurate of {len(history)} epochs",
+            "best_epoch": best["epoch"] + 1,
+            "epochs": len(history),
+            "seconds": round(sum(event["seconds"] for event in history)),
+            "config": json.loads(config.to_json()),
+        },
+        environment={
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            "tensorflow": tf.__version__,
+            "numpy": np.__version__,
+            "processor": platform.machine(),
+        },
+        limitations=LIMITATIONS,
+        licence={"weights": "MIT", "data": f"that of {config.dataset}"},
+    )
+    card = _calibrated(card, part, data[1])
+    card = replace(card, evaluations=_evaluations(part, config, version, used, images))
+    card.write(part)
+    destination = workspace.folder("models") / card.id
+    os.replace(part, destination)
+    return {
+        "state": "finished" if finished else "stopped",
+        "model": card.id,
+        "best_epoch": best["epoch"] + 1,
+        "val_accuracy": best["val_accuracy"],
+        "seconds": round(time.time() - started, 1),
+    }
+
+
+def _start_from(network: keras.Model, model_id: str) -> None:
+    """Copy the weights of a model in the library; the layer of the classes may differ."""
+    entry = library.find(model_id)
+    source = keras.saving.load_model(entry.folder / "model.keras", compile=False, safe_mode=True)
+    pairs = list(zip(source.layers, network.layers, strict=False))
+    same = [[w.shape for w in a.get_weights()] == [w.shape for w in b.get_weights()] for a, b in pairs]
+    if len(source.layers) != len(network.layers) or not all(same[:-1]):
+        raise BadInput(
+            f"Training starts from a model of the same network. Received: {model_id} for a {network.name}."
+        )
+    for (origin, layer), fits in zip(pairs, same, strict=True):
+        if fits:
+            layer.set_weights(origin.get_weights())
+
+
+def _calibrated(card: Card, folder: Path, validation: trainer.Data) -> Card:
+    """The card with a temperature and an answer threshold fitted on validation."""
+    card.write(folder)
+    raw = Predictor.load(folder).raw(validation.images[validation.rows])
+    wanted = validation.split.targets
+    temperature = metrics.fit_temperature(wanted, raw)
+    threshold = metrics.answer_threshold(wanted.argmax(axis=1), metrics.soften(raw, temperature))
+    return replace(card, temperature=temperature, answer_threshold=threshold)
+
+
+def _evaluations(
+    folder: Path, config: TrainingConfig, version: str, rows: pd.DataFrame, images: np.ndarray
+) -> list[dict]:
+    """Figures on validation for every kind of truth that the dataset has, taken as photos are served."""
+    predictor = Predictor.load(folder)
+    seen = set(rows["image"][rows["split"] == "train"])
+    chosen = (rows["split"] == "validation").to_numpy()
+    frame = rows[chosen]
+    probabilities = predictor.predict(images[chosen])
+    kinds = ["labels"] + ["votes"] * bool(votes.names(rows))
+    return [
+        {
+            "dataset": config.dataset,
+            "version": version,
+            "split": "validation",
+            **report.measure(probabilities, frame, kind, predictor.labels, seen),
+        }
+        for kind in kinds
+    ]
+
+
+def _probe(shape: tuple[int, int, int], seed: int) -> np.ndarray:
+    """(PROBES, *shape) uint8 smooth random blobs: they tell networks apart, and are nobody's photo."""
+    random = np.random.default_rng(seed)
+    inputs = np.empty((PROBES, *shape), np.uint8)
+    for number, row in enumerate(inputs):
+        coarse = random.uniform(0, 1, (4 + number, 4 + number, shape[2])).astype(np.float32)
+        row[...] = 255 * np.asarray(keras.ops.image.resize(coarse, shape[:2], interpolation="bilinear"))
+    return inputs
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
