@@ -1,4 +1,4 @@
-"""The label ledger: who called what how, when and why. Nothing in it is ever changed; undo is one more event."""
+"""The label ledger: who called what how, when and why. Nothing in it changes; undo is one more event."""
 
 import secrets
 from collections.abc import Iterable
@@ -118,7 +118,8 @@ def relabel(
 def undo(store: Store, who: str, batch: str | None = None, why: str = "") -> Change:
     """Take one batch back, as further events.
 
-    A sample that was labelled again since keeps that later label. An undo can be undone by its batch.
+    A sample that was labelled again since keeps that later label. Taking an undo back, by its
+    batch, labels the samples anew.
 
     Args:
         batch: what to take back; None is the newest of this person's that is not yet taken back.
@@ -130,10 +131,9 @@ def undo(store: Store, who: str, batch: str | None = None, why: str = "") -> Cha
     person = _person(who)
     with store.write() as connection:
         batch = batch or _newest_batch(connection, person)
-        taken = _undone_by().exists()
         query = (
-            sa.select(_event.id, _event.sample, _event.dataset, _event.old, _event.new)
-            .where(_event.batch == batch, sa.text("event.kind <> 'import'"), ~taken)
+            sa.select(_event.id, _event.sample, _event.dataset, _event.kind, _event.old, _event.new)
+            .where(_event.batch == batch, sa.text("event.kind <> 'import'"), ~_taken_back().exists())
             .order_by(_event.id)
         )
         events = connection.execute(query).all() if batch else []
@@ -142,14 +142,23 @@ def undo(store: Store, who: str, batch: str | None = None, why: str = "") -> Cha
                 "Undo takes back a batch that still stands. "
                 f"Received: who={person!r}, batch={batch!r}. There is nothing left to undo."
             )
-        newest = _newest_events(connection, [e.sample for e in events])
+        standing = _standing(connection, [e.sample for e in events])
+        newest = {sample: list(places.values())[-1] for sample, places in standing.items()}
+        stands = {e.id: standing[e.sample][e.id] == newest[e.sample] for e in events}
         rows = [
-            {"sample": e.sample, "dataset": e.dataset, "old": e.new, "new": e.old, "undoes": e.id}
+            {
+                "kind": "undo" if e.kind == "label" else "label",
+                "sample": e.sample,
+                "dataset": e.dataset,
+                "old": e.new,
+                "new": e.old,
+                "undoes": e.id,
+            }
             for e in events
-            if newest[e.sample] == e.id
+            if stands[e.id]
         ]
-        kept = tuple(e.sample for e in events if newest[e.sample] != e.id)
-        return _write(connection, rows, _new_batch(), {"kind": "undo", "who": person, "why": why}, kept)
+        kept = tuple(e.sample for e in events if not stands[e.id])
+        return _write(connection, rows, _new_batch(), {"who": person, "why": why}, kept)
 
 
 def history(store: Store, sample: int) -> list[Event]:
@@ -179,22 +188,30 @@ def _present(connection: sa.Connection, samples: list[int]) -> dict[int, sa.Row]
     return found
 
 
-def _newest_events(connection: sa.Connection, samples: list[int]) -> dict[int, int]:
-    found: dict[int, int] = {}
+def _standing(connection: sa.Connection, samples: list[int]) -> dict[int, dict[int, int]]:
+    """For each sample and each of its events, in order: the labelling that stood after the event.
+
+    After a labelling that is itself; after an undo, whatever stood before the event that it takes back.
+    """
+    found: dict[int, dict[int, int]] = {sample: {0: 0} for sample in samples}
+    before: dict[int, int] = {}
     for some in slices(samples):
-        query = sa.select(_event.sample, sa.func.max(_event.id)).where(_event.sample.in_(some))
-        found.update(connection.execute(query.group_by(_event.sample)).all())
+        query = sa.select(_event.id, _event.sample, _event.kind, _event.undoes)
+        for row in connection.execute(query.where(_event.sample.in_(some)).order_by(_event.id)):
+            places = found[row.sample]
+            before[row.id] = next(reversed(places))
+            places[row.id] = places[before[row.undoes]] if row.kind == "undo" else row.id
     return found
 
 
 def _newest_batch(connection: sa.Connection, who: str) -> str | None:
     query = sa.select(_event.batch).where(
-        _event.who == who, sa.text("event.kind <> 'import'"), _event.kind == "label", ~_undone_by().exists()
+        _event.who == who, sa.text("event.kind <> 'import'"), _event.kind == "label", ~_taken_back().exists()
     )
     return connection.scalar(query.order_by(_event.id.desc()).limit(1))
 
 
-def _undone_by() -> sa.Select:
+def _taken_back() -> sa.Select:
     """The event that takes an outer query's event back."""
     later = schema.event.alias("later")
     return sa.select(later.c.id).where(later.c.undoes == _event.id).correlate(schema.event)

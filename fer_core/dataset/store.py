@@ -107,7 +107,7 @@ class Store:
             return find_dataset(connection, name)
 
     def image_bytes(self, images: Iterable[str]) -> dict[str, bytes]:
-        """The encoded files of some pictures, by id; read them with decode_image.
+        """The encoded files of some pictures, by id, in the order asked; read them with decode_image.
 
         Raises:
             NotFound: a picture is not in the store.
@@ -124,18 +124,15 @@ class Store:
                 f"Pictures are found by the id that an import gave them. Received: image={missing!r}. "
                 "Its sample may have been deleted: open the list again."
             )
-        return found
+        return {image: found[image] for image in wanted}
 
     def _prepare(self) -> None:
         """Make the tables of a new database; refuse one that is not ours."""
+        with self.read() as connection:  # without waiting for whoever writes
+            if _is_ready(connection):
+                return
         with self.write() as connection:
-            found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-            if found > schema.SCHEMA_VERSION:
-                raise StorageError(
-                    f"This version reads databases up to schema {schema.SCHEMA_VERSION}. "
-                    f"Received: schema={found}. Update the program, or open another workspace."
-                )
-            if found == schema.SCHEMA_VERSION:
+            if _is_ready(connection):
                 return
             if existing := sa.inspect(connection).get_table_names():
                 raise StorageError(
@@ -195,6 +192,16 @@ def slices(items: list, size: int = 5000) -> Iterator[list]:
     """Parts of a list, each short enough for the variables of one statement."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+def _is_ready(connection: sa.Connection) -> bool:
+    found = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    if found > schema.SCHEMA_VERSION:
+        raise StorageError(
+            f"This version reads databases up to schema {schema.SCHEMA_VERSION}. "
+            f"Received: schema={found}. Update the program, or open another workspace."
+        )
+    return found == schema.SCHEMA_VERSION
 
 
 def _dataset(row: sa.Row) -> Dataset:

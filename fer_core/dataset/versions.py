@@ -9,12 +9,9 @@ import numpy as np
 import pandas as pd
 import sqlalchemy as sa
 
-from fer_core.dataset import schema
+from fer_core.dataset import schema, votes
 from fer_core.dataset.store import Store, find_dataset, now
 from fer_core.errors import BadInput, Conflict, NotFound
-
-VOTES = "votes:"
-"""Prefix of the manifest's vote columns: "votes:happy" counts the raters who said happy."""
 
 _version = schema.version.c
 
@@ -165,11 +162,11 @@ def _as_of(connection: sa.Connection, dataset: int, place: int | None) -> pd.Dat
 
 def _with_votes(connection: sa.Connection, dataset: int, frame: pd.DataFrame) -> pd.DataFrame:
     """The manifest with its vote columns; zeros where a sample has no votes."""
-    votes = schema.votes.c
+    stored = schema.votes.c
     query = (
         # As text, because parsing all of them in one go is several times faster than one by one.
-        sa.select(votes.sample, sa.type_coerce(votes.counts, sa.Text))
-        .join_from(schema.votes, schema.sample, votes.sample == schema.sample.c.id)
+        sa.select(stored.sample, sa.type_coerce(stored.counts, sa.Text))
+        .join_from(schema.votes, schema.sample, stored.sample == schema.sample.c.id)
         .where(schema.sample.c.dataset == dataset)
     )
     present = set(frame["sample"])
@@ -181,4 +178,4 @@ def _with_votes(connection: sa.Connection, dataset: int, frame: pd.DataFrame) ->
     table = np.zeros((len(frame), len(names)), np.int64)
     place = frame["sample"].searchsorted(np.array([sample for sample, _ in rows]))
     np.add.at(table, place, np.array([[row.get(name, 0) for name in names] for row in counts], np.int64))
-    return pd.concat([frame, pd.DataFrame(table, columns=[VOTES + name for name in names])], axis=1)
+    return pd.concat([frame, pd.DataFrame(table, columns=[votes.PREFIX + name for name in names])], axis=1)

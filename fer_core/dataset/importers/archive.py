@@ -119,7 +119,7 @@ def blocks(member: Member, size: int = 4 << 20) -> Iterator[bytes]:
             unpacked += len(block)
             if unpacked > UNPACKED_LIMIT:
                 raise BadInput(
-                    f"A file may unpack to {UNPACKED_LIMIT:,} bytes. Received: {member.name}, which is larger. "
+                    f"A file may unpack to {UNPACKED_LIMIT:,} bytes. Received: {member.name}, a larger one. "
                     "Import it in parts."
                 )
             yield block
@@ -144,7 +144,7 @@ def _open(stack: ExitStack, path: Path, rank: Callable[[str, bytes], int], wante
     name = path.name.removesuffix(".gz") if packed else path.name
     stream = stack.enter_context(gzip.GzipFile(fileobj=file)) if packed else file
     head = stream.read(HEAD)
-    if not rank(name, head):
+    if not head or not rank(name, head):
         start = head[:60].decode("ascii", "replace").split("\n")[0]
         raise _nothing(wanted, [f"{name}, which begins {start!r}" if head else f"{name}, which is empty"])
     stream.seek(0)

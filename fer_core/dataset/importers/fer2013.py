@@ -18,6 +18,9 @@ from fer_core.errors import BadInput
 from fer_core.imaging.decode import pixel_id
 from fer_core.labels import FER7
 
+FILE = "fer2013.csv"
+"""How a sample's source begins."""
+
 LINE_LIMIT = 4 << 20
 """Bytes of one row; a picture of 48 px takes 8,400."""
 
@@ -39,9 +42,9 @@ def import_fer2013(
 
     Training becomes the train split, PublicTest validation and PrivateTest test, as in the
     competition, whose entrants could tune on PublicTest only; a csv without Usage is all train.
-    Row 1 is the first row after the header; the source of row 5 is "fer2013.csv:5". What is
-    already in the dataset stays as it is, labels included, so a file can be imported twice, or
-    again with votes, or completed with its missing rows.
+    Row 1 is the first row after the header; the source of row 5 is "fer2013.csv:5", whatever the
+    file is called. What is already in the dataset stays as it is, labels included, so a file can be
+    imported twice, or again with votes, or completed with its missing rows.
 
     Args:
         path: the csv, or a .zip, .tar.gz, .tgz or .gz that holds it.
@@ -50,7 +53,7 @@ def import_fer2013(
 
     Raises:
         BadInput: the row that cannot be used and what is wrong with it.
-        Conflict: the dataset has other rows under the same file name, or another label set.
+        Conflict: the dataset has other rows under the same numbers, or another label set.
         StorageError: the disk is full, or the database cannot be written.
 
     Source: Goodfellow et al. 2013, arXiv:1307.0414; Barsoum et al. 2016, arXiv:1608.01041.
@@ -61,7 +64,7 @@ def import_fer2013(
     with open_member(path, rank, _WANTED) as member, store.write() as connection:
         intake = Intake(connection, ensure_dataset(connection, name, FER7), RATER)
         for parsed in _parse(member):
-            intake.add(_rows(parsed, member.name, raters))
+            intake.add(_rows(parsed, raters))
             blank += int(np.count_nonzero(np.ptp(parsed.pixels, axis=(1, 2)) == 0))
             if progress:
                 progress(member.position(), member.size, f"{intake.rows:,} rows")
@@ -139,7 +142,7 @@ def _lines(member: Member) -> Iterator[list[bytes]]:
                 f"A row of a FER2013 csv has at most {LINE_LIMIT:,} bytes. Received: a longer one in "
                 f"{member.name}. Choose another file."
             )
-        if lines := [line for line in lines if line and not line.isspace()]:
+        if lines := [line.rstrip(b"\r") for line in lines if line and not line.isspace()]:
             yield lines
     if rest.strip():
         yield [rest]
@@ -161,19 +164,19 @@ def _parse_lines(lines: list[bytes], columns: dict[str, int], first: int, count:
     """
     fields = [line.split(b",") for line in lines]
     try:
-        texts = [row[columns["pixels"]] for row in fields]
+        texts = [row[columns["pixels"]].strip(b'" ') for row in fields]
         labels = [_LABELS[row[columns["emotion"]]] for row in fields]
         splits = (
             [_USAGES[row[columns["Usage"]].rstrip(b"\r")] for row in fields] if "Usage" in columns else None
         )
     except (IndexError, KeyError):
         return _parse_slowly(fields, columns, first, count)
-    count = count or texts[0].count(b" ") + 1
+    pixels = count or texts[0].count(b" ") + 1
     values = _numbers(b" ".join(texts))
-    whole = all(len(row) == columns[""] for row in fields) and all(t.count(b" ") == count - 1 for t in texts)
-    if values is None or not whole or isqrt(count) ** 2 != count:
+    whole = all(len(row) == columns[""] for row in fields) and all(t.count(b" ") == pixels - 1 for t in texts)
+    if values is None or not whole or isqrt(pixels) ** 2 != pixels:
         return _parse_slowly(fields, columns, first, count)
-    return _Block(first, labels, values.reshape(len(lines), isqrt(count), isqrt(count)), splits)
+    return _Block(first, labels, values.reshape(len(lines), isqrt(pixels), isqrt(pixels)), splits)
 
 
 def _numbers(text: bytes) -> np.ndarray | None:
@@ -225,7 +228,7 @@ def _picture(text: bytes, number: int) -> np.ndarray:
     return np.array([int(part) for part in parts], np.uint8)
 
 
-def _rows(block: _Block, file: str, votes: Votes | None) -> list[Row]:
+def _rows(block: _Block, votes: Votes | None) -> list[Row]:
     side = block.pixels.shape[1]
     header = f"P5\n{side} {side}\n255\n".encode()
     numbers = range(block.first, block.first + len(block.labels))
@@ -233,8 +236,8 @@ def _rows(block: _Block, file: str, votes: Votes | None) -> list[Row]:
     splits = block.splits or repeat("train")
     return [
         # Stored as PGM, so that decode_image is the one reader here as everywhere.
-        Row(f"{file}:{number}", pixel_id(p), side, side, header + p.tobytes(), split, label, votes=counts)
-        for number, p, label, split, counts in zip(numbers, block.pixels, block.labels, splits, given)
+        Row(f"{FILE}:{number}", pixel_id(p), side, side, header + p.tobytes(), split, label, votes=counts)
+        for number, p, label, split, counts in zip(numbers, block.pixels, block.labels, splits, given)  # noqa: B905
     ]
 
 

@@ -45,17 +45,13 @@ class Votes:
         mine = self.splits[first - 1 : first - 1 + count]
         theirs = tuple(splits or ("train",) * count)
         if mine != theirs:
-            number = first + next(
-                (i for i, pair in enumerate(zip(mine, theirs)) if pair[0] != pair[1]), len(mine)
-            )
-            received = (
-                f"row {number:,} is {self.splits[number - 1]} in the votes, {theirs[number - first]} in the pictures"
-                if number <= len(self)
-                else f"only {len(self):,} rows of votes"
-            )
+            pairs = enumerate(zip(mine, theirs, strict=False))
+            at = next((place for place, pair in pairs if pair[0] != pair[1]), len(mine))
+            here = f"row {first + at:,} is {theirs[at]} in the pictures and"
             raise BadInput(
                 "Row i of the votes belongs to row i of the pictures, with the same Usage. "
-                f"Received: {received}. Give the two files of one download."
+                f"Received: {here} {mine[at] if at < len(mine) else 'missing'} in the votes. "
+                "Give the two files of one download."
             )
         return self.counts[first - 1 : first - 1 + count]
 
@@ -95,7 +91,7 @@ def read_votes(path: str | Path) -> Votes:
             ):
                 raise BadInput(
                     "A row of votes has a Usage and ten whole numbers. "
-                    f"Received: row {number:,} of {path.name} with Usage={row['Usage']!r}, votes={values}. Mend it."
+                    f"Received: row {number:,}, Usage={row['Usage']!r}, votes={values}. Mend it."
                 )
             splits.append(SPLIT_OF_USAGE[row["Usage"]])
             counts.append(dict(zip(names, map(int, values), strict=True)))
