@@ -3,6 +3,7 @@
 import hashlib
 import io
 import re
+import struct
 import threading
 
 import numpy as np
@@ -211,7 +212,7 @@ def _orientation(picture: Image.Image) -> int:
     """The EXIF orientation, 1..8; damaged EXIF data must not make a good photo unreadable."""
     try:
         return int(picture.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:
+    except (OSError, ValueError, SyntaxError, KeyError, TypeError, struct.error):
         return 1
 
 

@@ -84,14 +84,14 @@ def _cut(image: np.ndarray, face: Face | Box, spec: InputSpec) -> np.ndarray:
     """The square around a face; what lies outside the photo repeats its edge."""
     box, eyes = (face, None) if isinstance(face, Box) else (face.box, face.eyes)
     square = box.square(spec.scale)
-    if spec.align and eyes is not None:
-        image = _level(image, square, eyes)
     side = max(1, round(square.width))
     left, top = round(square.x), round(square.y)
     height, width = image.shape[:2]
     inside = image[max(0, top) : max(0, top + side), max(0, left) : max(0, left + side)]
     if inside.size == 0:
         raise BadInput(f"A face box must touch the picture. Received: {box} in {width}x{height} px.")
+    if spec.align and eyes is not None:
+        return _level(image, left, top, side, eyes)
     if inside.shape[:2] == (side, side):
         return inside
     above, before = max(0, -top), max(0, -left)
@@ -105,9 +105,12 @@ def _cut(image: np.ndarray, face: Face | Box, spec: InputSpec) -> np.ndarray:
     )
 
 
-def _level(image: np.ndarray, square: Box, eyes: np.ndarray) -> np.ndarray:
-    """The photo turned about the middle of the crop until the eyes lie level."""
+def _level(image: np.ndarray, left: int, top: int, side: int, eyes: np.ndarray) -> np.ndarray:
+    """The same square, cut out turned about its middle so that the eyes lie level."""
     (lx, ly), (rx, ry) = eyes
     angle = float(np.degrees(np.arctan2(ry - ly, rx - lx)))
-    turn = cv2.getRotationMatrix2D(square.centre, angle, 1.0)
-    return cv2.warpAffine(image, turn, image.shape[1::-1], borderMode=cv2.BORDER_REPLICATE)
+    # OpenCV counts from the middle of the first pixel, a box from its edge: half a px apart.
+    middle = (side - 1) / 2
+    turn = cv2.getRotationMatrix2D((left + middle, top + middle), angle, 1.0)
+    turn[:, 2] -= (left, top)
+    return cv2.warpAffine(image, turn, (side, side), borderMode=cv2.BORDER_REPLICATE)

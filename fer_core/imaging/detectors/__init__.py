@@ -44,6 +44,24 @@ DETECTORS = MappingProxyType(
                 "The classic from 2001: frontal faces only, with a false alarm now and then.",
                 "Intel licence, BSD-style (OpenCV)",
             ),
+            DetectorInfo(
+                "hog",
+                "dlib HOG",
+                "Few false alarms on frontal faces; misses small and turned ones.",
+                "Boost Software License 1.0 (dlib)",
+            ),
+            DetectorInfo(
+                "mmod",
+                "dlib CNN (mmod)",
+                "Very sure, also on turned faces, but takes seconds for a photo.",
+                "CC0 (Davis King)",
+            ),
+            DetectorInfo(
+                "yunet",
+                "YuNet",
+                "Fast and sure; needs a file that does not come with this project.",
+                "MIT (Shiqi Yu and others)",
+            ),
         )
     }
 )

@@ -39,6 +39,12 @@ class Convention:
         square = box.square(self.scale)
         return replace(square, x=square.x + self.right * side, y=square.y + self.down * side)
 
+    def undo(self, square: Box) -> Box:
+        """The box that the detector itself would draw, of a Haar square."""
+        side = square.width / self.scale
+        own = square.square(1 / self.scale)
+        return replace(own, x=own.x - self.right * side, y=own.y - self.down * side)
+
 
 @dataclass(frozen=True, eq=False)
 class Detector:

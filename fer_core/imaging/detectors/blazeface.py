@@ -21,13 +21,13 @@ from fer_core.imaging.faces import Box, Face
 
 LONGEST = 1280
 
-_CONVENTION = Convention(scale=1.0, right=0.0, down=0.0)
+CONVENTION = Convention(scale=1.18, right=0.0, down=-0.115)
 _CANDIDATE_SCORE = 0.2
 _FACE_SCORE = 0.75
 _SAME_FACE = 0.3
 """Intersection over union from which two boxes are one face. Source: MediaPipe."""
 
-_LARGE = 0.2
+_LARGE = 0.15
 """A face at least this wide, in shorter sides of the photo, ends the search for small ones."""
 
 _WINDOW, _STEP = 640, 480
@@ -215,5 +215,5 @@ def _face(seen: np.ndarray, score: float) -> Face:
     box = Box(float(x - width / 2), float(y - height / 2), float(width), float(height))
     eyes = seen[[_EYE, _OTHER_EYE]]
     return Face(
-        _CONVENTION.apply(box), score, eyes=eyes[np.argsort(eyes[:, 0])].copy(), nose=seen[_NOSE].copy()
+        CONVENTION.apply(box), score, eyes=eyes[np.argsort(eyes[:, 0])].copy(), nose=seen[_NOSE].copy()
     )
