@@ -33,8 +33,8 @@ class Data:
     split: Split
 
 
-class Stopped(Exception):
-    """The user asked to stop; the best epoch so far is kept."""
+class _Ended(Exception):
+    """Training ends early with this outcome; the best epoch so far is kept."""
 
 
 def fit(
@@ -45,7 +45,7 @@ def fit(
     folder: Path,
     report: Callable[[dict], None],
     stop_requested: Callable[[], bool],
-) -> bool:
+) -> str:
     """Train `network` in place and leave it with the weights of its best epoch by validation accuracy.
 
     Args:
@@ -55,10 +55,11 @@ def fit(
         stop_requested: asked after every batch.
 
     Returns:
-        True when it ran to the end, False when it was stopped.
+        "finished", "stopped" by the user, or "diverged" where the answers stopped being numbers.
     """
     model = _training_model(network, train.split, config)
-    steps = max(1, len(train.rows) // config.batch_size)
+    batches = Batches(train, config.batch_size, config.seed)
+    steps = len(batches)
     schedule = WarmupCosine(config.learning_rate, round(config.warmup_epochs * steps), config.epochs * steps)
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
@@ -66,17 +67,19 @@ def fit(
     losses = [keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)]
     losses += [keras.losses.CategoricalCrossentropy()] * (train.split.second is not None)
     model.compile(optimizer, losses, loss_weights=[1.0, config.second_head][: len(losses)])
-    watch = _Watch(network, validation, config, folder, steps, report, stop_requested)
+    watch = _Watch(network, batches, validation, config, folder, report, stop_requested)
     start = watch.resume(model)
-    batches = Batches(train, config.batch_size, config.seed, start)
     try:
-        model.fit(batches, epochs=config.epochs, initial_epoch=start, callbacks=[watch], verbose=0)
-        finished = True
-    except Stopped:
-        finished = False
+        # shuffle=False: Batches has shuffled already, by a seed that a resumed run finds again.
+        model.fit(
+            batches, epochs=config.epochs, initial_epoch=start, callbacks=[watch], verbose=0, shuffle=False
+        )
+        outcome = "finished"
+    except _Ended as end:
+        outcome = str(end)
     if (folder / BEST).exists():
         network.load_weights(folder / BEST)
-    return finished
+    return outcome
 
 
 BEST = "best.weights.h5"
@@ -86,29 +89,24 @@ CHECKPOINT = "checkpoint.npz"
 class Batches(keras.utils.PyDataset):
     """Shuffled batches straight from the memory map; the order depends on seed and epoch alone."""
 
-    def __init__(self, data: Data, batch_size: int, seed: int, epoch: int = 0):
+    def __init__(self, data: Data, batch_size: int, seed: int):
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=16)
-        self.data, self.batch_size, self.seed, self.epoch = data, batch_size, seed, epoch
-        self._shuffle()
+        self.data, self.batch_size, self.seed = data, batch_size, seed
+        self.begin(0)
+
+    def begin(self, epoch: int) -> None:
+        """Shuffle for an epoch. Keras' own epoch hooks are also called outside of epochs."""
+        self.order = np.random.default_rng((self.seed, epoch)).permutation(len(self.data.rows))
 
     def __len__(self) -> int:
         return max(1, len(self.data.rows) // self.batch_size)
 
     def __getitem__(self, index: int):
-        """Images (B, H, W, C) float32 0..255, targets, and weights where a second head is taught."""
+        """Images (B, H, W, C) float32 0..255, and the targets of each head."""
         picked = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         images = self.data.images[self.data.rows[picked]].astype(np.float32)
         targets, second = self.data.split.targets[picked], self.data.split.second
-        if second is None:
-            return images, targets
-        return images, (targets, second[picked])
-
-    def on_epoch_end(self) -> None:
-        self.epoch += 1
-        self._shuffle()
-
-    def _shuffle(self) -> None:
-        self.order = np.random.default_rng((self.seed, self.epoch)).permutation(len(self.data.rows))
+        return (images, targets) if second is None else (images, (targets, second[picked]))
 
 
 @keras.saving.register_keras_serializable("fer_core")
@@ -150,16 +148,16 @@ class _Watch(keras.callbacks.Callback):
     def __init__(
         self,
         network: keras.Model,
+        batches: Batches,
         validation: Data,
         config: TrainingConfig,
         folder: Path,
-        steps: int,
         report: Callable[[dict], None],
         stop_requested: Callable[[], bool],
     ):
         super().__init__()
-        self.network, self.validation, self.config, self.folder = network, validation, config, folder
-        self.steps, self.report, self.stop_requested = steps, report, stop_requested
+        self.network, self.batches, self.validation = network, batches, validation
+        self.config, self.folder, self.report, self.stop_requested = config, folder, report, stop_requested
         self.best = -1.0
         self.truth = validation.split.targets.argmax(axis=1)
         self.last_report = 0.0
@@ -178,10 +176,11 @@ class _Watch(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.started = epoch, time.monotonic()
+        self.batches.begin(epoch)
 
     def on_train_batch_end(self, batch, logs=None):
         if self.stop_requested():
-            raise Stopped
+            raise _Ended("stopped")
         now = time.monotonic()
         if now - self.last_report > 2:
             self.last_report = now
@@ -191,7 +190,7 @@ class _Watch(keras.callbacks.Callback):
                     "epoch": self.epoch,
                     "epochs": self.config.epochs,
                     "step": batch + 1,
-                    "steps": self.steps,
+                    "steps": len(self.batches),
                     "loss": _finite((logs or {}).get("loss")),
                     "images_per_second": round(
                         (batch + 1) * self.config.batch_size / (now - self.started), 1
@@ -201,6 +200,8 @@ class _Watch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         probabilities = self._validate()
+        if not np.isfinite(probabilities).all():
+            raise _Ended("diverged")
         measured = metrics.summary(self.truth, probabilities)
         loss = metrics.cross_entropy(self.validation.split.targets, probabilities)
         better = measured["accuracy"] > self.best

@@ -84,8 +84,13 @@ def work(run: Run) -> dict:
     network = getattr(importlib.import_module(module), function)(spec.input.shape, len(label_set))
     if config.start_from:
         _start_from(network, config.start_from)
-    finished = trainer.fit(network, *data, config, run.folder, run.append, run.stop_requested)
+    outcome = trainer.fit(network, *data, config, run.folder, run.append, run.stop_requested)
     if not (run.folder / trainer.BEST).exists():
+        if outcome == "diverged":
+            raise BadInput(
+                "Training must stay among numbers. Received: a loss that is none in the first epoch. "
+                f"Lower the learning rate ({config.learning_rate:g})."
+            )
         return {"state": "stopped", "model": None, "error": "Stopped before the first epoch ended: no model."}
 
     run.append({"kind": "exporting"})
@@ -133,7 +138,8 @@ def work(run: Run) -> dict:
     destination = workspace.folder("models") / card.id
     os.replace(part, destination)
     return {
-        "state": "finished" if finished else "stopped",
+        "state": "finished" if outcome == "finished" else "stopped",
+        "outcome": outcome,
         "model": card.id,
         "best_epoch": best["epoch"] + 1,
         "val_accuracy": best["val_accuracy"],

@@ -1,0 +1,204 @@
+"""From a dataset to a model in the library, through a real worker process."""
+
+import json
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from fer_core import labels, workspace
+from fer_core.dataset import versions
+from fer_core.dataset.store import Store
+from fer_core.errors import BadInput, Conflict, NotFound
+from fer_core.inference.predictor import Predictor
+from fer_core.training import runs, targets
+from fer_core.training.config import Augmentation, TrainingConfig
+from fer_core.zoo import library
+from tests import learnable
+
+
+@pytest.fixture(scope="module")
+def space(tmp_path_factory):
+    """One workspace for this file: a worker takes seconds to start."""
+    folder = tmp_path_factory.mktemp("workspace")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FER_WORKSPACE", str(folder))
+        patch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+        store = Store.open()
+        learnable.fill(store)
+        store.close()
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def finished(space):
+    """A run that ended by itself."""
+    run = runs.start(config(epochs=4, name="first", keep_improvements=True))
+    assert run.state() == "ready"
+    runs.launch(run).wait(timeout=300)
+    assert run.state() == "finished", run.log()
+    return run
+
+
+def config(**changes) -> TrainingConfig:
+    return TrainingConfig(
+        **{
+            "spec": "mini_xception",
+            "dataset": "halves",
+            "targets": "votes",
+            "label_set": "ferplus8",
+            "batch_size": 16,
+            "second_head": 0.5,
+            "learning_rate": 0.01,
+            "augmentation": Augmentation(rotation=0, shift=0, zoom=0, stretch=0, contrast=0.1),
+            **changes,
+        }
+    )
+
+
+def test_a_model_comes_out_that_learned_something(finished):
+    entry = library.find("first")
+    assert not entry.shipped and entry.card.labels == labels.FERPLUS8
+    by_kind = {e["kind"]: e for e in entry.card.evaluations}
+    assert by_kind.keys() == {"labels", "votes"}
+    assert by_kind["votes"]["accuracy"] > 0.8
+    assert by_kind["votes"]["n"] == 60 and by_kind["votes"]["leak_free"]["n"] == 57
+    assert entry.card.training["left_out"] == {"copies of validation or test images": 3}
+    assert entry.card.training["images"] == {"train": 177, "validation": 60}
+    assert entry.card.parameters < 60_000
+
+
+def test_the_model_is_served_without_tensorflow_and_gives_its_probe(finished):
+    predictor = Predictor.load(library.find("first").folder)
+    bright_above = np.full((1, 48, 48, 1), 60, np.uint8)
+    bright_above[:, :24] += 120
+    answers = predictor.predict(np.concatenate([bright_above, bright_above[:, ::-1]]))
+    assert [predictor.labels.names[i] for i in answers.argmax(axis=1)] == ["happy", "sad"]
+    assert np.allclose(answers.sum(axis=1), 1, atol=1e-5)
+
+
+def test_events_tell_the_whole_run(finished):
+    events, offset = finished.events()
+    kinds = [event["kind"] for event in events]
+    assert kinds[0] == "launched" and kinds[-1] == "finished" and kinds.count("epoch") == 4
+    assert finished.events(offset) == ([], offset)
+    assert finished.result["model"] == "first"
+
+
+def test_improving_epochs_are_kept_under_epoch_and_accuracy(finished):
+    kept = sorted(p.name for p in (finished.folder / "improvements").iterdir())
+    best = [e for e in finished.events()[0] if e["kind"] == "epoch" and e["best"]]
+    assert kept == sorted(
+        f"mini_xception.{e['epoch'] + 1:03d}-{e['val_accuracy']:.4f}.weights.h5" for e in best
+    )
+
+
+def test_a_finished_run_and_a_taken_name_are_refused(finished):
+    with pytest.raises(Conflict, match="not started again"):
+        runs.launch(finished)
+    with pytest.raises(Conflict, match="'first'"):
+        runs.start(config(name="first"))
+
+
+def test_a_killed_worker_is_seen_as_crashed_and_resumes_from_its_checkpoint(space):
+    run = runs.start(config(epochs=200, targets="labels", label_set="fer7", name="second"))
+    worker = runs.launch(run)
+    wait_for(run, lambda: epochs(run) >= 2)
+    with pytest.raises(Conflict, match="at work"):
+        runs.launch(run)
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.wait()
+    assert run.state() == "crashed"
+    done = epochs(run)
+    worker = runs.launch(run)
+    wait_for(run, lambda: epochs(run) > done)
+    run.stop()
+    assert run.state() in ("stopping", "stopped")
+    worker.wait(timeout=120)
+    assert run.state() == "stopped" and run.result["model"] == "second"
+    resumed = [e for e in run.events()[0] if e["kind"] == "resumed"]
+    assert len(resumed) == 1 and resumed[0]["epoch"] >= 1
+    assert library.find("second").card.labels == labels.FER7
+
+
+def test_a_broken_run_says_why(space):
+    run = runs.create(config(start_from="first-gone"), versions.manifest(Store.open(), "halves"))
+    runs.launch(run).wait(timeout=120)
+    assert run.state() == "failed"
+    assert "no model of that name" in run.result["error"]
+
+
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({"epochs": 0}, "epochs must be"),
+        ({"learning_rate": 0.0}, "learning_rate must be"),
+        ({"targets": "wishes"}, "labels or votes"),
+        ({"name": "../up"}, "letters, digits"),
+    ],
+)
+def test_options_out_of_range_are_refused(changes, words):
+    with pytest.raises(BadInput, match=words):
+        config(**changes)
+
+
+def test_a_config_survives_json_and_refuses_strangers():
+    made = config(augmentation=Augmentation(zoom=0.3))
+    assert TrainingConfig.from_dict(json.loads(made.to_json())) == made
+    with pytest.raises(BadInput, match="Received: colour"):
+        TrainingConfig.from_dict({"spec": "mini_xception", "dataset": "d", "colour": 1})
+    with pytest.raises(BadInput, match="needs at least spec and dataset"):
+        TrainingConfig.from_dict({"spec": "mini_xception"})
+
+
+def test_what_cannot_be_learned_is_refused_before_the_launch(space):
+    manifest = versions.manifest(Store.open(), "halves")
+    without_votes = manifest[[c for c in manifest.columns if not c.startswith("votes:")]]
+    with pytest.raises(BadInput, match="has none"):
+        targets.prepare(without_votes, config(), labels.FERPLUS8)
+    with pytest.raises(BadInput, match="to validation on"):
+        targets.prepare(manifest[manifest["split"] == "train"], config(), labels.FERPLUS8)
+    happy = manifest[manifest["label"] == "happy"]
+    with pytest.raises(BadInput, match="two classes"):
+        targets.prepare(happy, config(targets="labels", second_head=0.0), labels.FER7)
+    with pytest.raises(NotFound, match="halves"):
+        runs.start(config(dataset="quarters"))
+
+
+def test_training_never_meets_a_picture_of_validation(space):
+    manifest = versions.manifest(Store.open(), "halves")
+    train, validation, _ = targets.prepare(manifest, config(), labels.FERPLUS8)
+    assert not set(train.frame["image"]) & set(validation.frame["image"])
+    assert np.allclose(train.targets.sum(axis=1), 1) and train.second.shape[1] == 2
+
+
+def test_a_half_written_event_is_left_for_later(space):
+    run = runs.create(config(), versions.manifest(Store.open(), "halves"))
+    run.append({"kind": "progress"})
+    with (run.folder / "events.jsonl").open("a") as file:
+        file.write('{"kind": "ep')
+    events, offset = run.events()
+    assert [e["kind"] for e in events] == ["progress"]
+    with (run.folder / "events.jsonl").open("a") as file:
+        file.write('och"}\n')
+    assert [e["kind"] for e in run.events(offset)[0]] == ["epoch"]
+    assert run.state() == "crashed"
+
+
+def test_runs_are_found_by_id_only(space):
+    with pytest.raises(NotFound):
+        runs.find("../models")
+    assert all(run.folder.parent == workspace.folder("runs") for run in runs.runs())
+
+
+def epochs(run: runs.Run) -> int:
+    return sum(event["kind"] == "epoch" for event in run.events()[0])
+
+
+def wait_for(run: runs.Run, condition) -> None:
+    until = time.monotonic() + 240
+    while not condition():
+        assert run.state() == "running" and time.monotonic() < until, run.log()
+        time.sleep(0.1)
