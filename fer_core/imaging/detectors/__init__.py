@@ -1,8 +1,11 @@
 """Face detectors by name. All give boxes in the convention of `faces.Face`, largest face first."""
 
 import importlib
+import json
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from pathlib import Path
 from types import MappingProxyType
 
 from fer_core.errors import FerError, NotFound
@@ -66,6 +69,28 @@ DETECTORS = MappingProxyType(
     }
 )
 
+
+@dataclass(frozen=True)
+class Measured:
+    """What benchmarks/detectors.py measured of a detector.
+
+    Attributes:
+        n: pasted faces that were to be found.
+        recall, low, high: share found, 0..1, with its 95 % interval.
+        false_alarms_per_photo: boxes where nobody is.
+        ms: median milliseconds for a 640x480 photo.
+        machine: what it ran on.
+    """
+
+    n: int
+    recall: float
+    low: float
+    high: float
+    false_alarms_per_photo: float
+    ms: float
+    machine: str
+
+
 _ready: dict[str, Detector] = {}
 _loading = threading.Lock()
 
@@ -86,6 +111,18 @@ def get(name: str = DEFAULT) -> Detector:
         return _ready[name]
 
 
+def measured(name: str) -> Measured | None:
+    """The figures of a detector; None where it has not been measured.
+
+    Raises:
+        NotFound: no such detector.
+    """
+    if name not in DETECTORS:
+        raise NotFound.of("face detector", name, DETECTORS)
+    row = _measurements().get(name)
+    return None if row is None else Measured(**{field.name: row[field.name] for field in fields(Measured)})
+
+
 def available() -> dict[str, str | None]:
     """For each detector None where it can be used here, or the reason why not."""
     reasons: dict[str, str | None] = {}
@@ -96,3 +133,9 @@ def available() -> dict[str, str | None]:
         except FerError as error:
             reasons[name] = str(error)
     return reasons
+
+
+@lru_cache(maxsize=1)
+def _measurements() -> dict[str, dict]:
+    file = Path(__file__).with_name("measured.json")
+    return json.loads(file.read_text(encoding="utf-8"))["detectors"] if file.is_file() else {}

@@ -15,6 +15,9 @@ from fer_core.imaging.faces import Box, Face
 Find = Callable[[np.ndarray], list[Face]]
 """Finds the faces of an (H, W, 3) uint8 RGB photo, in its pixels; need not be thread-safe or sorted."""
 
+_LEAST = 20
+"""px: a narrower picture shows no face, and dlib corrupts its memory on some of them."""
+
 
 @dataclass(frozen=True)
 class Convention:
@@ -24,9 +27,9 @@ class Convention:
         scale: side of the Haar square as a multiple of the box's longer side.
         right, down: how far the Haar square's centre lies from the box's, in longer sides.
 
-    The figures beside each detector are medians over the faces of JAFFE (213) and of 600 of
-    affect7's training faces, for every face that both it and Haar find:
-    `python benchmarks/detectors.py --data FOLDER --conventions`.
+    The figures beside each detector are means of three medians: Haar's box on JAFFE and on affect7's
+    training part, and the frame itself on FER2013, whose crops were made by Haar (its own figures
+    there: 1.02, 0.00, 0.00). `python benchmarks/detectors.py --data FOLDER --conventions` measures them.
     """
 
     scale: float
@@ -74,6 +77,8 @@ class Detector:
                 f"Received: shape={image.shape}, dtype={image.dtype}. Read it with decode_image."
             )
         small = shrunk(image, self.longest)
+        if min(small.shape[:2]) < _LEAST:
+            return []
         with self._lock:
             faces = self.find(small)
         factor = max(image.shape[:2]) / max(small.shape[:2])
