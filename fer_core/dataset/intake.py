@@ -147,34 +147,36 @@ class Intake:
         return found
 
     def _insert(self, rows: list[Row]) -> None:
-        # The driver's own executemany: building statements row by row would take longer than storing.
-        many = self.connection.exec_driver_sql
-        many(
-            "INSERT INTO image (id, width, height, bytes) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        self._many(
+            "INSERT INTO image (id, width, height, bytes) VALUES",
             [(r.image, r.width, r.height, len(r.data)) for r in rows],
+            "ON CONFLICT DO NOTHING",
         )
-        many(
-            "INSERT INTO image_data (image, data) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        self._many(
+            "INSERT INTO image_data (image, data) VALUES",
             [(r.image, r.data) for r in rows],
+            "ON CONFLICT DO NOTHING",
         )
         key = self.dataset.id
-        many(
-            "INSERT INTO sample (dataset, image, source, split, label, subject, valence, arousal) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (key, r.image, r.source, r.split, r.label, r.subject, r.valence, r.arousal)
-                for r in rows
-            ],
-        )  # fmt: skip
+        self._many(
+            "INSERT INTO sample (dataset, image, source, split, label, subject, valence, arousal) VALUES",
+            [(key, r.image, r.source, r.split, r.label, r.subject, r.valence, r.arousal) for r in rows],
+        )
+
+    def _many(self, head: str, rows: list[tuple], tail: str = "") -> None:
+        # Many rows a statement, not executemany: the driver takes the interpreter back after each
+        # statement, and the thread that prepares the next rows would fight for it at every row.
+        for some in slices(rows, 200):
+            places = ", ".join(["(" + ", ".join("?" * len(some[0])) + ")"] * len(some))
+            self.connection.exec_driver_sql(f"{head} {places} {tail}", tuple(v for row in some for v in row))
 
     def _insert_votes(self, rows: list[Row]) -> None:
-        if rows:
-            key = self.dataset.id
-            self.connection.exec_driver_sql(
-                "INSERT INTO votes (sample, rater, counts) "
-                "SELECT id, ?, ? FROM sample WHERE dataset = ? AND source = ?",
-                [(self.rater, json.dumps(r.votes), key, r.source) for r in rows],
-            )
+        sample, keys = schema.sample.c, {}
+        query = sa.select(sample.source, sample.id).where(sample.dataset == self.dataset.id)
+        for some in slices([row.source for row in rows]):
+            keys.update(self.connection.execute(query.where(sample.source.in_(some))).all())
+        ballots = [(keys[row.source], self.rater, json.dumps(row.votes)) for row in rows]
+        self._many("INSERT INTO votes (sample, rater, counts) VALUES", ballots)
 
 
 def _check_same(row: Row, present: tuple, dataset: str) -> None:

@@ -2,12 +2,10 @@
 
 import gzip
 import os
-import queue
 import tarfile
-import threading
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,54 +76,25 @@ def open_member(path: str | Path, rank: Callable[[str, bytes], int], wanted: str
         yield member
 
 
-def blocks(member: Member, size: int = 4 << 20) -> Iterator[bytes]:
-    """The member's bytes in blocks of about `size`, read ahead by a thread.
-
-    Unpacking runs beside the caller's work, since zlib lets go of the interpreter. At most four
-    blocks wait, so memory stays bounded however large the file is.
+def blocks(member: Member, size: int = 2 << 20) -> Generator[bytes, None, None]:
+    """The member's bytes in blocks of at most `size`.
 
     Raises:
         BadInput: the archive is damaged, or unpacks to more than UNPACKED_LIMIT.
     """
-    ready: queue.Queue[bytes | BaseException] = queue.Queue(maxsize=4)
-    stopped = threading.Event()
-
-    def put(item: bytes | BaseException) -> None:
-        # With a timeout, so that the thread ends when the caller has gone.
-        while not stopped.is_set():
-            try:
-                return ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-
-    def read() -> None:
-        try:
-            while not stopped.is_set():
-                with _explained(member.outer):
-                    block = member.stream.read(size)
-                put(block)
-                if not block:
-                    return
-        except BaseException as error:  # handed to the caller, who raises it
-            put(error)
-
-    thread = threading.Thread(target=read, name="read-ahead", daemon=True)
-    thread.start()
     unpacked = 0
-    try:
-        while block := ready.get():
-            if isinstance(block, BaseException):
-                raise block
-            unpacked += len(block)
-            if unpacked > UNPACKED_LIMIT:
-                raise BadInput(
-                    f"A file may unpack to {UNPACKED_LIMIT:,} bytes. Received: {member.name}, a larger one. "
-                    "Import it in parts."
-                )
-            yield block
-    finally:
-        stopped.set()
-        thread.join()
+    while True:
+        with _explained(member.outer):
+            block = member.stream.read(size)
+        if not block:
+            return
+        unpacked += len(block)
+        if unpacked > UNPACKED_LIMIT:
+            raise BadInput(
+                f"A file may unpack to {UNPACKED_LIMIT:,} bytes. Received: {member.name}, a larger one. "
+                "Import it in parts."
+            )
+        yield block
 
 
 def _open(stack: ExitStack, path: Path, rank: Callable[[str, bytes], int], wanted: str) -> Member:
