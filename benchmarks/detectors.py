@@ -1,6 +1,6 @@
 """How many faces each detector finds, how often it cries wolf, and how long it takes.
 
-    python benchmarks/detectors.py --data FOLDER [--yunet FILE] [--names haar,blazeface]
+    python benchmarks/detectors.py --data FOLDER [--yunet FILE] [--names haar,blazeface] [--times]
     python benchmarks/detectors.py --data FOLDER --conventions
 
 FOLDER holds jaffe.zip, affect7.zip and, for --conventions, fer2013.zip. Faces of JAFFE and of affect7's test part are pasted, at
@@ -74,7 +74,10 @@ def main() -> None:
     target = Path(detectors.__file__).with_name("measured.json")
     measured = json.loads(target.read_text())["detectors"] if target.is_file() else {}
     for name in wanted:
-        measured[name] = measure(name, faces, FACES_PER_SIZE_SLOW if name in SLOW else FACES_PER_SIZE)
+        if arguments.times and name in measured:
+            measured[name] |= timing(name, faces)
+        else:
+            measured[name] = measure(name, faces, FACES_PER_SIZE_SLOW if name in SLOW else FACES_PER_SIZE)
         print(name, json.dumps(measured[name]))
     record = {
         "schema_version": 1,
@@ -91,16 +94,14 @@ def main() -> None:
 
 
 def measure(name: str, faces: list[tuple[np.ndarray, Box]], per_size: int) -> dict:
-    """Recall, false alarms and time of one detector."""
+    """Recall and false alarms of one detector, and its time."""
     detector = detectors.get(name)
     pictures = backgrounds()
     found: dict[int, list[bool]] = {size: [] for size in SIZES}
-    false_alarms, photos, times = 0, 0, []
+    false_alarms, photos = 0, 0
     empty = [Scene(image, None, 0) for image in pictures]
     for scene in [*empty, *scenes(faces, pictures, per_size)]:
-        started = time.perf_counter()
         boxes = [face.box for face in detector.detect(scene.image)]
-        times.append(time.perf_counter() - started)
         hits = [scene.box is not None and box.iou(scene.box) >= HIT for box in boxes]
         false_alarms += hits.count(False)
         photos += 1
@@ -116,7 +117,26 @@ def measure(name: str, faces: list[tuple[np.ndarray, Box]], per_size: int) -> di
         "recall_by_size": {str(size): round(sum(row) / len(row), 4) for size, row in found.items()},
         "photos": photos,
         "false_alarms_per_photo": round(false_alarms / photos, 4),
-        "ms": round(float(np.median(times)) * 1e3, 2),
+        **timing(name, faces),
+    }
+
+
+def timing(name: str, faces: list[tuple[np.ndarray, Box]]) -> dict:
+    """Milliseconds a picture: the median over pictures of every face size, each the best of five.
+
+    The best, because whatever else runs on the machine only ever makes it slower.
+    """
+    detector = detectors.get(name)
+    best = []
+    for scene in scenes(faces, backgrounds(), 1 if name in SLOW else 6):
+        times = []
+        for _ in range(5):
+            started = time.perf_counter()
+            detector.detect(scene.image)
+            times.append(time.perf_counter() - started)
+        best.append(min(times))
+    return {
+        "ms": round(float(np.median(best)) * 1e3, 2),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
     }
 
@@ -249,6 +269,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder of jaffe.zip and affect7.zip")
     parser.add_argument("--yunet", type=Path, help="face_detection_yunet_2023mar.onnx")
     parser.add_argument("--names", help="only these detectors, separated by commas")
+    parser.add_argument("--times", action="store_true", help="measure only the times anew")
     parser.add_argument("--conventions", action="store_true", help="print the box conventions only")
     return parser.parse_args()
 

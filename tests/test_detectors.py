@@ -46,7 +46,7 @@ def test_the_astronaut_has_one_face_and_the_rocket_none(detector, photo):
 
 
 def test_photos_without_a_face_give_an_empty_list(detector):
-    for empty in (np.zeros((300, 400, 3), np.uint8), skimage.data.coffee()):
+    for empty in (np.zeros((200, 300, 3), np.uint8), skimage.data.coffee()[:300, :300]):
         assert detector.detect(empty) == []
 
 

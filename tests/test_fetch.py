@@ -242,9 +242,9 @@ def test_a_password_in_a_link_is_not_repeated():
 
 
 def test_a_body_that_says_it_is_too_large_is_not_read():
-    with serving(always(answer(PICTURE, Content_Length="30000000"))) as web:
-        with pytest.raises(BadInput, match="at most 20 MB"):
-            web.fetch()
+    reply = answer(PICTURE, Content_Length="30000000")
+    with serving(always(reply)) as web, pytest.raises(BadInput, match="at most 20 MB"):
+        web.fetch()
 
 
 def test_a_body_that_turns_out_too_large_is_cut_off():
@@ -253,9 +253,8 @@ def test_a_body_that_turns_out_too_large_is_cut_off():
         for _ in range(10_000):
             connection.sendall(b"x" * 10_000)
 
-    with serving(serve) as web:
-        with pytest.raises(BadInput, match="at most 0.1 MB"):
-            web.fetch(max_bytes=100_000)
+    with serving(serve) as web, pytest.raises(BadInput, match="at most 0.1 MB"):
+        web.fetch(max_bytes=100_000)
 
 
 @pytest.mark.parametrize("where", ["silent", "status line", "headers", "body"])

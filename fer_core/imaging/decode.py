@@ -148,7 +148,7 @@ def _open(data: bytes, max_pixels: int) -> Image.Image:
     try:
         picture = Image.open(io.BytesIO(data), formats=formats)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large("far more", max_pixels) from error
+        raise _too_large("a picture with far more", max_pixels) from error
     except Exception as error:  # as in decode_image: a damaged header raises nearly anything
         raise BadInput(
             f"{_READABLE} Received: {_kind(data)} of {len(data):,} bytes. "
