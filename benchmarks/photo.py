@@ -42,7 +42,8 @@ def main() -> None:
     for name, ms in times.items():
         print(f"  {name:28} {ms:7.2f} ms   {base / ms:5.1f} x")
     print(
-        f"  faces found: {len(photo.analyse(picture, predictor, blazeface).faces)} here, {len(peer.detect_emotions(bgr))} by fer"
+        f"  faces found: {len(photo.analyse(picture, predictor, blazeface).faces)} here, "
+        f"{len(peer.detect_emotions(bgr))} by fer"
     )
 
     faces = np.random.default_rng(0).integers(0, 256, (8, *predictor.card.input.shape), np.uint8)
@@ -59,7 +60,8 @@ def main() -> None:
     )
     found = len(photo.analyse(crowd, predictor, blazeface).faces)
     print(
-        f"photo to result with {found} faces ({crowd.shape[1]}x{crowd.shape[0]}): {whole['eight'] / whole['one']:.2f} x one face"
+        f"photo to result with {found} faces ({crowd.shape[1]}x{crowd.shape[0]}): "
+        f"{whole['eight'] / whole['one']:.2f} x one face"
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from fer_core import __version__
-from fer_core.dataset import arrays, importers, versions
+from fer_core.dataset import arrays, importers, practice, versions
 from fer_core.dataset.store import Store
 from fer_core.errors import BadInput, FerError
 from fer_core.evaluation import report
@@ -61,6 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--name", default="fer2013", help="the dataset's name")
     add.add_argument("--votes", type=Path, metavar="FILE", help="FER+ votes, row by row")
     add.set_defaults(run=_import)
+
+    add = commands.add_parser("practice", help="draw the practice dataset into the store")
+    add.add_argument("--name", default=practice.NAME)
+    add.set_defaults(run=_practice)
 
     add = commands.add_parser("train", help="train a network; Ctrl-C stops it and keeps the best epoch")
     add.add_argument("spec", nargs="?", choices=sorted(specs.SPECS))
@@ -177,16 +181,30 @@ def _as_json(result: PhotoResult) -> dict:
     }
 
 
-def _import(options: argparse.Namespace) -> int:
-    def progress(done: int, total: int | None, text: str = "") -> None:
-        share = f"{done / total:4.0%} " if total else ""
-        print(f"\r{share}{done:,} {text}", end="", file=sys.stderr, flush=True)
+def _progress(done: int, total: int | None, text: str = "") -> None:
+    share = f"{done / total:4.0%} " if total else ""
+    print(f"\r{share} {text} ", end="", file=sys.stderr, flush=True)
 
+
+def _practice(options: argparse.Namespace) -> int:
+    outcome = practice.import_practice(Store.open(), name=options.name, progress=_progress)
+    print(f"\n{outcome.rows} drawn faces in {outcome.dataset!r}, {outcome.added} of them new")
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
     outcome = importers.import_any(
-        Store.open(), options.path, name=options.name, votes=options.votes, progress=progress
+        Store.open(), options.path, name=options.name, votes=options.votes, progress=_progress
     )
-    print(file=sys.stderr)
-    print(outcome)
+    print(
+        f"\n{outcome.rows:,} rows, {outcome.added:,} new in {outcome.dataset!r}: "
+        f"{outcome.duplicates:,} exact duplicates, {outcome.blank} blank, "
+        f"{outcome.votes:,} with votes, {outcome.seconds:.1f} s"
+    )
+    for split, counts in outcome.counts.items():
+        print(
+            f"  {split}: " + ", ".join(f"{label or 'no label'} {n:,}" for label, n in sorted(counts.items()))
+        )
     return 0
 
 
@@ -249,7 +267,8 @@ def _follow(run: runs.Run) -> int:
 def _print_event(event: dict) -> None:
     if event["kind"] == "data":
         print(
-            f"{event['train']:,} images to train on, {event['validation']:,} to validate; left out: {event['left_out']}"
+            f"{event['train']:,} images to train on, {event['validation']:,} to validate; "
+            f"left out: {event['left_out']}"
         )
     elif event["kind"] == "epoch":
         star = " *" if event["best"] else ""
@@ -313,8 +332,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         options.json.write_text(json.dumps(record, indent=1), "utf-8")
     free = record["leak_free"]
     print(
-        f"{record['accuracy']:.2%} ({record['accuracy_low']:.2%} to {record['accuracy_high']:.2%}) of {record['n']:,}; "
-        f"leak-free {free['accuracy']:.2%} of {free['n']:,}; macro F1 {record['macro_f1']:.3f}; ECE {record['ece']:.3f}; "
-        f"left out {record['left_out']}"
+        f"{record['accuracy']:.2%} ({record['accuracy_low']:.2%} to {record['accuracy_high']:.2%}) "
+        f"of {record['n']:,}; leak-free {free['accuracy']:.2%} of {free['n']:,}; "
+        f"macro F1 {record['macro_f1']:.3f}; ECE {record['ece']:.3f}; left out {record['left_out']}"
     )
     return 0

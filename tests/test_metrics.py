@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fer_core.evaluation import metrics
+from fer_core.zoo import calibration
 
 
 def probabilities(seed: int, n: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -54,23 +55,23 @@ def test_calibration_error_by_hand():
 def test_the_temperature_that_spoilt_a_calibrated_model_is_found(temperature):
     random = np.random.default_rng(1)
     logits = random.normal(0, 2, (20_000, 5))
-    p = metrics.soften(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), 1.0)
+    p = calibration.soften(np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True), 1.0)
     truth = (p.cumsum(axis=1) > random.uniform(size=(len(p), 1))).argmax(axis=1)
-    spoilt = metrics.soften(p, 1 / temperature)
-    assert metrics.fit_temperature(np.eye(5)[truth], spoilt) == pytest.approx(temperature, rel=0.05)
+    spoilt = calibration.soften(p, 1 / temperature)
+    assert calibration.fit_temperature(np.eye(5)[truth], spoilt) == pytest.approx(temperature, rel=0.05)
 
 
 def test_softening_keeps_the_ranking_and_the_sum():
     _, p = probabilities(0, 50, 7)
-    soft = metrics.soften(p, 2.0)
+    soft = calibration.soften(p, 2.0)
     assert (soft.argsort(axis=1) == p.argsort(axis=1)).all() and np.allclose(soft.sum(axis=1), 1)
-    assert np.allclose(metrics.soften(p, 1.0), p)
+    assert np.allclose(calibration.soften(p, 1.0), p)
 
 
 def test_answers_stop_where_they_turn_wrong_more_often_than_right():
     p = np.array([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4], [0.55, 0.45]])
-    assert metrics.answer_threshold(np.array([0, 0, 0, 1, 1]), p) == pytest.approx(0.7)
-    assert metrics.answer_threshold(np.array([0, 0, 1, 0, 0]), p) == pytest.approx(0.55)
+    assert calibration.answer_threshold(np.array([0, 0, 0, 1, 1]), p) == pytest.approx(0.7)
+    assert calibration.answer_threshold(np.array([0, 0, 1, 0, 0]), p) == pytest.approx(0.55)
 
 
 def test_shuffled_labels_give_chance():

@@ -157,7 +157,8 @@ def test_an_unknown_model_is_named_with_those_that_exist(copy):
 
 def test_predicting_imports_neither_tensorflow_nor_keras():
     code = (
-        "import sys, numpy as np; from fer_core import workspace; from fer_core.inference.predictor import Predictor;"
+        "import sys, numpy as np; from fer_core import workspace;"
+        "from fer_core.inference.predictor import Predictor;"
         f"p = Predictor.load(workspace.SHIPPED_MODELS / {library.DEFAULT!r});"
         "p.predict(np.zeros((1, *p.card.input.shape), np.uint8));"
         "import fer_core.cli;"

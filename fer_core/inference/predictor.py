@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from fer_core.errors import BadInput, BadModel
-from fer_core.evaluation import metrics
 from fer_core.labels import LabelSet
+from fer_core.zoo import calibration, litert
 from fer_core.zoo import card as cards
-from fer_core.zoo import litert
 from fer_core.zoo.card import Card
 
 PROBE_TOLERANCE = 1e-3
@@ -64,7 +63,7 @@ class Predictor:
         Raises:
             BadInput: the batch is not what the card asks for.
         """
-        return self._calibrate(self.raw(batch))
+        return calibration.soften(self.raw(batch), self.card.temperature).astype(np.float32)
 
     def raw(self, batch: np.ndarray) -> np.ndarray:
         """As `predict`, before the temperature: what the temperature is fitted on."""
@@ -81,6 +80,3 @@ class Predictor:
     def embed(self, batch: np.ndarray) -> np.ndarray:
         """(N, E) float32 features of the layer before the classes."""
         return self._network.run(batch, ("embedding",))["embedding"]
-
-    def _calibrate(self, probabilities: np.ndarray) -> np.ndarray:
-        return metrics.soften(probabilities, self.card.temperature).astype(np.float32)

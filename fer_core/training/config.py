@@ -121,11 +121,13 @@ class TrainingConfig:
         strange = given.keys() - known
         if strange:
             raise BadInput(
-                f"Options of a training run are {', '.join(sorted(known))}. Received: {', '.join(sorted(strange))}."
+                f"Options of a training run are {', '.join(sorted(known))}. "
+                f"Received: {', '.join(sorted(strange))}."
             )
         try:
-            if isinstance(given.get("augmentation"), Mapping):
-                given["augmentation"] = Augmentation(**given["augmentation"])
+            settings = given.get("augmentation")
+            if isinstance(settings, Mapping):
+                given["augmentation"] = Augmentation(**settings)
             return cls(**given)  # type: ignore[arg-type]
         except TypeError as error:
             raise BadInput(

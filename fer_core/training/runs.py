@@ -148,7 +148,8 @@ def create(config: TrainingConfig, manifest: pd.DataFrame) -> Run:
                 continue
             _discard(part)
             raise StorageError(
-                f"A run needs a writable workspace. Received: {base} ({error.strerror}). Free some space and retry."
+                f"A run needs a writable workspace. Received: {base} ({error.strerror}). "
+                "Free some space and retry."
             ) from error
     raise Conflict(f"Run names are made from the second. Received: 1,000 runs in {stamp}. Wait a second.")
 

@@ -41,7 +41,7 @@ def prepare(
     """
     if not votes.names(manifest) and (config.targets == "votes" or config.second_head):
         raise BadInput(
-            f"Learning from votes needs a dataset that has them. Received: {config.dataset!r}, which has none. "
+            f"Learning from votes needs a dataset that has them. Received: {config.dataset!r}, without. "
             "Import it again with its votes, or train on labels alone."
         )
     left_out: dict[str, int] = {}
@@ -57,7 +57,8 @@ def prepare(
         rows = manifest[manifest["split"] == name]
         if rows.empty:
             raise BadInput(
-                f"A run needs images to {name} on, with {config.targets}. Received: none in {config.dataset!r}. "
+                f"A run needs images with {config.targets} in train and validation. "
+                f"Received: no {name} images in {config.dataset!r}. "
                 "Choose another dataset or other targets, or give it a split."
             )
         splits.append(_split(rows, config, label_set))

@@ -16,6 +16,7 @@ from fer_core.evaluation import metrics
 from fer_core.training import augmentation
 from fer_core.training.config import TrainingConfig
 from fer_core.training.targets import Split
+from fer_core.zoo import calibration
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,7 +204,7 @@ class _Watch(keras.callbacks.Callback):
         if not np.isfinite(probabilities).all():
             raise _Ended("diverged")
         measured = metrics.summary(self.truth, probabilities)
-        loss = metrics.cross_entropy(self.validation.split.targets, probabilities)
+        loss = calibration.cross_entropy(self.validation.split.targets, probabilities)
         better = measured["accuracy"] > self.best
         self.report(
             {

@@ -23,12 +23,13 @@ from fer_core import labels, workspace
 from fer_core.dataset import arrays, versions, votes
 from fer_core.dataset.store import Store
 from fer_core.errors import BadInput, FerError
-from fer_core.evaluation import metrics, report
+from fer_core.evaluation import report
+from fer_core.imaging.preprocess import InputSpec, to_input
 from fer_core.inference.predictor import Predictor
 from fer_core.training import targets, trainer
 from fer_core.training.config import TrainingConfig
 from fer_core.training.runs import Run
-from fer_core.zoo import convert, library, specs
+from fer_core.zoo import calibration, convert, library, specs
 from fer_core.zoo.card import Card
 
 PROBES = 16
@@ -46,7 +47,7 @@ def main(folder: str) -> int:
     run = Run(Path(folder))
     try:
         result = work(run)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it was, the run folder must say so
         traceback.print_exc()
         words = str(error) if isinstance(error, FerError) else f"{type(error).__name__}: {error}"
         result = {"state": "failed", "error": words}
@@ -97,7 +98,7 @@ def work(run: Run) -> dict:
     part = run.folder / "model.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
-    convert.write_model(network, _probe(spec.input.shape, config.seed), part)
+    convert.write_model(network, _probe(spec.input, config.seed), part)
     history = [event for event in run.events()[0] if event["kind"] == "epoch"]
     best = max(history, key=lambda event: event["val_accuracy"])
     version = versions.manifest_id(manifest)
@@ -167,8 +168,8 @@ def _calibrated(card: Card, folder: Path, validation: trainer.Data) -> Card:
     card.write(folder)
     raw = Predictor.load(folder).raw(validation.images[validation.rows])
     wanted = validation.split.targets
-    temperature = metrics.fit_temperature(wanted, raw)
-    threshold = metrics.answer_threshold(wanted.argmax(axis=1), metrics.soften(raw, temperature))
+    temperature = calibration.fit_temperature(wanted, raw)
+    threshold = calibration.answer_threshold(wanted.argmax(axis=1), calibration.soften(raw, temperature))
     return replace(card, temperature=temperature, answer_threshold=threshold)
 
 
@@ -193,14 +194,11 @@ def _evaluations(
     ]
 
 
-def _probe(shape: tuple[int, int, int], seed: int) -> np.ndarray:
-    """(PROBES, *shape) uint8 smooth random blobs: they tell networks apart, and are nobody's photo."""
+def _probe(spec: InputSpec, seed: int) -> np.ndarray:
+    """(PROBES, *spec.shape) uint8 smooth random blobs: they tell networks apart, and are nobody's photo."""
     random = np.random.default_rng(seed)
-    inputs = np.empty((PROBES, *shape), np.uint8)
-    for number, row in enumerate(inputs):
-        coarse = random.uniform(0, 1, (4 + number, 4 + number, shape[2])).astype(np.float32)
-        row[...] = 255 * np.asarray(keras.ops.image.resize(coarse, shape[:2], interpolation="bilinear"))
-    return inputs
+    coarse = [random.integers(0, 256, (side, side, 3), np.uint8) for side in range(4, 4 + PROBES)]
+    return np.stack([to_input(blobs, None, spec) for blobs in coarse])
 
 
 if __name__ == "__main__":

@@ -75,7 +75,8 @@ def read(folder: Path) -> Card:
     if not isinstance(values, dict) or values.get("schema_version") != SCHEMA_VERSION:
         version = values.get("schema_version") if isinstance(values, dict) else None
         raise BadModel(
-            f"This version reads cards of schema {SCHEMA_VERSION}. Received: {folder.name} with schema {version}."
+            f"This version reads cards of schema {SCHEMA_VERSION}. "
+            f"Received: {folder.name} with schema {version}."
         )
     try:
         values["labels"] = LabelSet(values["labels"]["name"], tuple(values["labels"]["names"]))
@@ -101,8 +102,8 @@ def verify(folder: Path, card: Card) -> None:
             raise BadModel(f"Every file on the card must be there. Received: {folder.name} without {name}.")
         if sha256(path) != expected:
             raise BadModel(
-                f"Files must be those that the card was written for. Received: {folder.name}/{name}, changed since. "
-                "Restore it or train again."
+                "Files must be those that the card was written for. "
+                f"Received: {folder.name}/{name}, changed since. Restore it or train again."
             )
 
 
