@@ -3,6 +3,8 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import NamedTuple
 
 import sqlalchemy as sa
 
@@ -14,8 +16,7 @@ Progress = Callable[[int, int | None, str], None]
 """progress(done, total or None, text), in whatever unit the importer counts."""
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One sample to store.
 
     Attributes:
@@ -165,10 +166,10 @@ class Intake:
 
     def _many(self, head: str, rows: list[tuple], tail: str = "") -> None:
         # Many rows a statement, not executemany: the driver takes the interpreter back after each
-        # statement, and the thread that prepares the next rows would fight for it at every row.
+        # statement, and other threads would fight for it at every row.
         for some in slices(rows, 200):
             places = ", ".join(["(" + ", ".join("?" * len(some[0])) + ")"] * len(some))
-            self.connection.exec_driver_sql(f"{head} {places} {tail}", tuple(v for row in some for v in row))
+            self.connection.exec_driver_sql(f"{head} {places} {tail}", tuple(chain.from_iterable(some)))
 
     def _insert_votes(self, rows: list[Row]) -> None:
         sample, keys = schema.sample.c, {}

@@ -9,8 +9,8 @@ from typing import Any
 def ahead(items: Generator[Any, None, None], waiting: int = 4) -> Iterator[Any]:
     """The items of a generator, which runs in a thread of its own.
 
-    Worth it where the items come from code that lets go of the interpreter: unpacking, hashing,
-    numpy. At most `waiting` items wait, so memory stays bounded however many there are. What the
+    Worth it where the items come from code that lets go of the interpreter for long, as unpacking
+    does. At most `waiting` items wait, so memory stays bounded however many there are. What the
     generator raises is raised here; when the caller stops early, the generator is closed.
     """
     ready: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=waiting)

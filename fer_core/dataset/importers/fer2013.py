@@ -2,12 +2,12 @@
 
 import secrets
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from math import isqrt
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from fer_core.dataset.importers.ahead import ahead
@@ -67,7 +67,7 @@ def import_fer2013(
     blank = 0
     with open_member(path, rank, _WANTED) as member, store.write() as connection:
         intake = Intake(connection, ensure_dataset(connection, name, FER7), RATER)
-        for rows, blank_rows in ahead(_rows(member, raters)):
+        for rows, blank_rows in _rows(member, raters):
             intake.add(rows)
             blank += blank_rows
             if progress:
@@ -119,13 +119,16 @@ class _Block:
     splits: list[str] | None
 
 
-def _rows(member: Member, votes: Votes | None) -> Generator[tuple[list[Row], int], None, None]:
+def _rows(member: Member, votes: Votes | None) -> Iterator[tuple[list[Row], int]]:
     """The file's rows, checked and ready to store, and how many of them are blank, block by block."""
     for block in _parse(member):
         side, count = block.pixels.shape[1], len(block.labels)
         header = f"P5\n{side} {side}\n255\n".encode()
         given = votes.rows(block.first, block.splits, count) if votes else (None,) * count
-        colour = np.repeat(block.pixels[..., None], 3, axis=3)
+        # All at once: three times as fast as pixel_id would do it one by one.
+        colour = cv2.cvtColor(block.pixels.reshape(-1, side), cv2.COLOR_GRAY2RGB).reshape(
+            count, side, side, 3
+        )
         columns = zip(
             range(block.first, block.first + count),
             colour,
@@ -163,8 +166,10 @@ def _parse(member: Member) -> Iterator[_Block]:
 def _lines(member: Member) -> Iterator[list[bytes]]:
     """The file's lines in blocks, without empty ones."""
     rest = b""
+    # Only the unpacking runs ahead: hashing lets go of the interpreter at every picture, and two
+    # threads that hand it to and fro that often are slower than one.
     for data in ahead(blocks(member)):
-        lines = (rest + data).split(b"\n")
+        lines = _split(rest + data, b"\n")
         rest = lines.pop()
         if len(rest) > LINE_LIMIT:
             raise BadInput(
@@ -175,6 +180,15 @@ def _lines(member: Member) -> Iterator[list[bytes]]:
             yield lines
     if rest.strip():
         yield [rest]
+
+
+def _split(text: bytes, separator: bytes) -> list[bytes]:
+    """`text.split(separator)`, twice as fast where the parts are long: find skips, split looks at each byte."""
+    parts, start = [], 0
+    while (stop := text.find(separator, start)) >= 0:
+        parts.append(text[start:stop])
+        start = stop + 1
+    return [*parts, text[start:]]
 
 
 def _columns(line: bytes) -> dict[str, int]:
@@ -191,7 +205,7 @@ def _parse_lines(lines: list[bytes], columns: dict[str, int], first: int, count:
     Args:
         count: pixels of each picture; 0 takes it from the first row.
     """
-    fields = [line.split(b",") for line in lines]
+    fields = [_split(line, b",") for line in lines]
     try:
         texts = [row[columns["pixels"]].strip(b'" ') for row in fields]
         labels = [_LABELS[row[columns["emotion"]]] for row in fields]
@@ -223,17 +237,18 @@ def _numbers(texts: list[bytes], count: int) -> np.ndarray | None:
     digits *= is_digit
     hundreds = digits[:-2] * (is_digit[1:-1] & is_digit[2:])
     value = hundreds * 100 + digits[1:-1] * 10 + digits[2:]
-    values = value[:-1][np.flatnonzero(is_digit[2:-1] > is_digit[3:])]
+    places = np.flatnonzero(is_digit[2:-1] > is_digit[3:])
+    values = value[places]
+    # Each row's last number must stand where the row ends.
+    ends = np.cumsum([len(row) + 1 for row in texts]) - 2
+    if values.size != len(texts) * count or not np.array_equal(places[count - 1 :: count], ends):
+        return None
     # Numbers above 255 wrap around and then, like those with leading zeros, have fewer digits than
-    # the text, except from 356 on, which the hundreds show. A row has at most a number more than it
-    # has spaces, so if all have the right spaces and together the right numbers, each row has.
+    # the text, except from 356 on, which the hundreds show. All other bytes must be single spaces.
     needed = values.size + np.count_nonzero(values > 9) + np.count_nonzero(values > 99)
     given = np.count_nonzero(is_digit)
-    if given + np.count_nonzero(is_space) != text.size or given != needed or hundreds.max() > 2:
-        return None
-    ends = np.cumsum([2] + [len(row) + 1 for row in texts])
-    spaces = (np.count_nonzero(is_space[a:b]) for a, b in pairwise(ends.tolist()))
-    if values.size != len(texts) * count or any(found != count for found in spaces):
+    spaces = np.count_nonzero(is_space)
+    if given != needed or given + spaces != text.size or spaces != values.size + 2 or hundreds.max() > 2:
         return None
     return values.reshape(len(texts), count)
 
