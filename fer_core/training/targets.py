@@ -82,13 +82,11 @@ def _usable(manifest: pd.DataFrame, config: TrainingConfig, label_set: LabelSet)
 
 def _split(rows: pd.DataFrame, config: TrainingConfig, label_set: LabelSet) -> Split:
     if config.targets == "votes":
-        main = votes.distributions(rows, label_set)
-        second = _one_hot(rows, sorted(set(rows["label"].dropna())) if config.second_head else [])
-    else:
-        main = _one_hot(rows, label_set.names)
-        expressions = LabelSet("votes", tuple(n for n in votes.names(rows) if n != NOT_A_FACE))
-        second = votes.distributions(rows, expressions) if config.second_head else None
-    return Split(rows, main, second if config.second_head else None)
+        main, other = votes.distributions(rows, label_set), sorted(set(rows["label"].dropna()))
+        return Split(rows, main, _one_hot(rows, other) if config.second_head else None)
+    main = _one_hot(rows, label_set.names)
+    seen = LabelSet("votes", tuple(n for n in votes.names(rows) if n != NOT_A_FACE))
+    return Split(rows, main, votes.distributions(rows, seen) if config.second_head else None)
 
 
 def _one_hot(rows: pd.DataFrame, names: tuple[str, ...] | list[str]) -> np.ndarray:

@@ -239,7 +239,8 @@ class _Watch(keras.callbacks.Callback):
     def _checkpoint(self, epoch: int) -> None:
         state = {f"v{i}": np.asarray(v.value) for i, v in enumerate(_variables(self.model))}
         buffer = io.BytesIO()
-        np.savez(buffer, epoch=epoch, best=self.best, **state)
+        state |= {"epoch": np.array(epoch), "best": np.array(self.best)}
+        np.savez(buffer, allow_pickle=False, **state)
         part = self.folder / (CHECKPOINT + ".part")
         part.write_bytes(buffer.getvalue())
         os.replace(part, self.folder / CHECKPOINT)

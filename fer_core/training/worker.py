@@ -72,20 +72,22 @@ def work(run: Run) -> dict:
     train, validation, left_out = targets.prepare(manifest, config, label_set)
     run.append({"kind": "data", "train": len(train), "validation": len(validation), "left_out": left_out})
     used = manifest[manifest["split"].isin(("train", "validation"))].reset_index(drop=True)
-    images = arrays.build(
-        Store.open(),
-        used,
-        spec.input,
-        lambda done, total, text="": run.append({"kind": "prepare", "done": done, "total": total}),
-    )
+
+    def prepared(done: int, total: int | None, text: str) -> None:
+        run.append({"kind": "prepare", "done": done, "total": total})
+
+    images = arrays.build(Store.open(), used, spec.input, prepared)
     position = pd.Series(np.arange(len(used)), index=used["sample"])
-    data = [trainer.Data(images, position.loc[s.frame["sample"]].to_numpy(), s) for s in (train, validation)]
+    to_train, to_validate = (
+        trainer.Data(images, position.loc[split.frame["sample"]].to_numpy(), split)
+        for split in (train, validation)
+    )
 
     module, function = spec.builder.split(":")
     network = getattr(importlib.import_module(module), function)(spec.input.shape, len(label_set))
     if config.start_from:
         _start_from(network, config.start_from)
-    outcome = trainer.fit(network, *data, config, run.folder, run.append, run.stop_requested)
+    outcome = trainer.fit(network, to_train, to_validate, config, run.folder, run.append, run.stop_requested)
     if not (run.folder / trainer.BEST).exists():
         if outcome == "diverged":
             raise BadInput(
@@ -133,7 +135,7 @@ def work(run: Run) -> dict:
         limitations=LIMITATIONS,
         licence={"weights": "MIT", "data": f"that of {config.dataset}"},
     )
-    card = _calibrated(card, part, data[1])
+    card = _calibrated(card, part, to_validate)
     card = replace(card, evaluations=_evaluations(part, config, version, used, images))
     card.write(part)
     destination = workspace.folder("models") / card.id
