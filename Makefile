@@ -10,6 +10,8 @@ PYTHON ?= $(firstword $(shell for p in python3.11 python3.12 python3.13 python3 
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
+# Only this computer can open the app; ADDRESS=0.0.0.0 lets the network in.
+ADDRESS ?= localhost
 PYTEST_OPTIONS ?=
 
 # tensorflow-cpu holds the same code as tensorflow without the GPU parts: 600 MB less on disk. It does not
@@ -24,7 +26,7 @@ export PYTHONDONTWRITEBYTECODE :=
 .PHONY: run test check bench clean
 
 run: $(VENV)/.ready-run
-	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
+	$(BIN)/python -m streamlit run app.py --server.port $(PORT) --server.address $(ADDRESS)
 
 test: $(VENV)/.ready-test
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)

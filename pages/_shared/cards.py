@@ -1,0 +1,151 @@
+"""One photo with its answer."""
+
+import html
+
+import numpy as np
+import streamlit as st
+
+from fer_core import labels
+from fer_core.imaging import draw
+from fer_core.imaging.decode import decode_image
+from fer_core.imaging.detectors.base import shrunk
+from fer_core.imaging.faces import Box
+from fer_core.inference.photo import FaceResult, PhotoResult
+from pages._shared import charts, errors, words
+from pages._shared.tray import Item
+
+_CROP = 144
+"""px on the page for the crop that the network saw."""
+
+
+def show(item: Item) -> None:
+    """A photo: name, picture with numbered boxes, one sentence a face, and the details of one face."""
+    with st.container(border=True):
+        st.markdown(f"**{errors.plain(item.name)}**")
+        answer = item.answer
+        if answer is None:
+            st.skeleton(200)
+        elif answer.result is None:
+            st.error(errors.plain(answer.error))
+            st.caption("The other photos are not affected.")
+        else:
+            _answer(item, answer.result, answer.picture)
+
+
+@st.fragment
+def _answer(item: Item, result: PhotoResult, picture: bytes) -> None:
+    left, right = st.columns([11, 9], gap="medium")
+    with left:
+        st.image(picture, width="stretch", alt=_alt(item.name, result))
+        if item.reduced:
+            st.caption("Kept smaller than it came, since many photos came at once; small faces may suffer.")
+    with right:
+        if not result.faces:
+            st.markdown("**No face found.** That may be right. If there is one, say where:")
+        else:
+            st.html(_sentences(result))
+            _details(item, result)
+        _other_ways(item, result)
+
+
+def _alt(name: str, result: PhotoResult) -> str:
+    found = "; ".join(words.face(number, face) for number, face in enumerate(result.faces, 1))
+    return f"{name}: {found or 'no face found'}"
+
+
+def _sentences(result: PhotoResult) -> str:
+    rows = []
+    for number, face in enumerate(result.faces, 1):
+        colour = labels.colour(face.verdict.label) if face.verdict.sure else "#8C8C8C"
+        badge = (
+            f'<span aria-hidden="true" style="background:{colour};color:{_ink(colour)};border-radius:4px;'
+            f'padding:0 .45em;margin-right:.6em;font-weight:650">{number}</span>'
+        )
+        warnings = "".join(
+            f'<div style="opacity:.75;font-size:.85em;margin-left:2.1em">{html.escape(w)}</div>'
+            for w in face.warnings
+        )
+        rows.append(f"<li>{badge}{html.escape(words.face(number, face))}{warnings}</li>")
+    return (
+        '<ol style="list-style:none;margin:0;padding:0;display:grid;gap:.45em;font-size:1.08em;'
+        f'max-height:22em;overflow-y:auto">{"".join(rows)}</ol>'
+    )
+
+
+def _ink(colour: str) -> str:
+    """Black or white, whichever is easier to read on a colour."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 120 else "#FFFFFF"
+
+
+def _details(item: Item, result: PhotoResult) -> None:
+    """All probabilities of one face, and what the network saw of it."""
+    number = 1
+    if len(result.faces) > 1:
+        numbers = list(range(1, len(result.faces) + 1))
+        number = (
+            st.pills("Details of face", numbers, default=1, required=True, key=f"face {item.number}") or 1
+        )
+        number = min(number, len(result.faces))
+    face = result.faces[number - 1]
+    names = result.labels.names
+    alt = ", ".join(f"{n} {p:.0%}" for n, p in zip(names, face.probabilities, strict=True))
+    charts.bars(names, face.probabilities, f"bars {item.number}", f"Probabilities of face {number}: {alt}")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.image(_enlarged(face), width=_CROP, alt=f"The crop of face {number} that the network saw")
+        height, width, channels = face.crop.shape
+        grey = "grey" if channels == 1 else "colour"
+        with st.container(width=190):
+            st.caption(f"What the network saw: {width} × {height} px, {grey}, enlarged.")
+
+
+def _enlarged(face: FaceResult) -> np.ndarray:
+    """The crop with each of its pixels drawn as a square: nothing smoothed, nothing added."""
+    times = max(1, 2 * _CROP // face.crop.shape[0])
+    return face.crop.repeat(times, axis=0).repeat(times, axis=1).squeeze()
+
+
+def _other_ways(item: Item, result: PhotoResult) -> None:
+    """The whole picture, or a box drawn by hand; open by itself where no face was found."""
+    key = item.number
+    if (
+        result.faces
+        and not item.boxes
+        and not item.whole
+        and not st.toggle("A face is missing or wrong", key=f"other {key}")
+    ):
+        return
+    with st.container(horizontal=True):
+        if not item.whole and st.button("Use the whole picture", key=f"whole {key}"):
+            item.ask_again(whole=True)
+            st.rerun()
+        if (item.boxes or item.whole) and st.button("Look for faces again", key=f"again {key}"):
+            item.ask_again()
+            st.rerun()
+    if st.toggle("Draw a box", key=f"draw {key}", value=False):
+        _draw(item, result)
+
+
+def _draw(item: Item, result: PhotoResult) -> None:
+    """Two sliders with a handle at each edge: works with a mouse, a finger and a keyboard."""
+    height, width = result.image.shape[:2]
+    across = st.slider(
+        "Left and right edge", 0, width, (width // 4, width * 3 // 4), key=f"x {item.number}", format="%d px"
+    )
+    down = st.slider(
+        "Upper and lower edge",
+        0,
+        height,
+        (height // 4, height * 3 // 4),
+        key=f"y {item.number}",
+        format="%d px",
+    )
+    box = Box(across[0], down[0], max(1, across[1] - across[0]), max(1, down[1] - down[0]))
+    picture = shrunk(decode_image(item.data), 700)
+    factor = picture.shape[1] / width
+    small = Box(box.x * factor, box.y * factor, box.width * factor, box.height * factor)
+    st.image(draw.annotate(picture, [small], ["your box"], ["#1F6F78"]), alt="Your box on the photo")
+    st.caption("From the brows to the chin works best.")
+    if st.button("Read this face", type="primary", key=f"read {item.number}"):
+        item.ask_again(boxes=(*(item.boxes or ()), box))
+        st.rerun()

@@ -1,0 +1,140 @@
+"""Charts that every page draws alike: one question each, units, and the same colour for an expression."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from fer_core import labels
+
+_GREY = "#8C8C8C"
+"""Lines and small text: readable on light and on dark."""
+
+_BUTTONS = {
+    "displaylogo": False,
+    "modeBarButtons": [["toImage"]],
+    "toImageButtonOptions": {"format": "svg"},
+    "scrollZoom": False,
+}
+
+
+def bars(names: Sequence[str], shares: Sequence[float], key: str, alt: str) -> None:
+    """Horizontal bars of probabilities 0..1, top to bottom in the given order."""
+    values = [float(s) * 100 for s in shares]
+    best = int(np.argmax(values))
+    figure = go.Figure(
+        go.Bar(
+            x=values,
+            y=list(names),
+            orientation="h",
+            # The outline keeps the yellow bar visible on white.
+            marker={
+                "color": [labels.colour(n) for n in names],
+                "line": {"color": "rgba(128,128,128,0.7)", "width": 1},
+            },
+            width=0.55,
+            text=[f"<b>{v:.0f} %</b>" if i == best else f"{v:.0f} %" for i, v in enumerate(values)],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x:.1f} %<extra></extra>",
+        )
+    )
+    figure.update_xaxes(range=[0, 118], visible=False, fixedrange=True)
+    figure.update_yaxes(autorange="reversed", fixedrange=True, ticks="", showgrid=False, automargin=True)
+    _plain(figure, height=24 * len(names) + 12)
+    st.plotly_chart(figure, key=key, config=_BUTTONS | {"displayModeBar": False}, alt=alt)
+
+
+def confusion(matrix: np.ndarray, names: Sequence[str], key: str, alt: str) -> None:
+    """Confusion matrix: rows = truth, shade = share of the row, count and row percent in the cell.
+
+    Args:
+        matrix: (K, K) counts, rows = truth.
+    """
+    rows = matrix.sum(axis=1, keepdims=True)
+    share = matrix / np.maximum(rows, 1)
+    hover = [
+        [
+            f"true {true}, predicted {guess}: {matrix[i, j]:,} of {int(rows[i, 0]):,} ({share[i, j]:.0%})"
+            for j, guess in enumerate(names)
+        ]
+        for i, true in enumerate(names)
+    ]
+    figure = go.Figure(
+        go.Heatmap(
+            z=share * 100,
+            x=list(names),
+            y=list(names),
+            text=[
+                [f"{p:.0%}<br>{n:,}" for p, n in zip(ps, ns, strict=True)]
+                for ps, ns in zip(share, matrix, strict=True)
+            ],
+            texttemplate="%{text}",
+            textfont={"size": 11},
+            hovertext=hover,
+            hoverinfo="text",
+            colorscale=[[0, "rgba(31,111,120,0.04)"], [1, "rgba(31,111,120,1)"]],
+            zmin=0,
+            zmax=100,
+            showscale=False,
+            xgap=2,
+            ygap=2,
+        )
+    )
+    figure.update_xaxes(title="predicted", side="top", fixedrange=True, showgrid=False, tickangle=-40)
+    figure.update_yaxes(title="true", autorange="reversed", fixedrange=True, showgrid=False, automargin=True)
+    _plain(figure, height=46 * len(names) + 90)
+    st.plotly_chart(figure, key=key, config=_BUTTONS, alt=alt)
+
+
+def per_class(
+    names: Sequence[str],
+    recall: Sequence[float],
+    precision: Sequence[float],
+    support: Sequence[int],
+    key: str,
+) -> None:
+    """For each expression the share found (recall) and the share right among its predictions (precision)."""
+    figure = go.Figure()
+    places = [f"{name} ({n:,})" for name, n in zip(names, support, strict=True)]
+    for values, title, symbol in (
+        (recall, "found (recall)", "circle"),
+        (precision, "right (precision)", "circle-open"),
+    ):
+        figure.add_scatter(
+            x=[v * 100 for v in values],
+            y=places,
+            mode="markers",
+            name=title,
+            marker={
+                "symbol": symbol,
+                "size": 11,
+                "color": [labels.colour(n) for n in names],
+                "line": {"width": 2},
+            },
+            hovertemplate="%{y}: %{x:.1f} %<extra>" + title + "</extra>",
+        )
+    figure.update_xaxes(range=[-3, 103], ticksuffix=" %", fixedrange=True, gridcolor="rgba(128,128,128,0.25)")
+    figure.update_yaxes(
+        autorange="reversed",
+        fixedrange=True,
+        automargin=True,
+        showgrid=True,
+        gridcolor="rgba(128,128,128,0.15)",
+    )
+    _plain(figure, height=34 * len(names) + 80)
+    figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.12, "x": 0})
+    st.plotly_chart(figure, key=key, config=_BUTTONS, alt="Recall and precision for each expression")
+
+
+def _plain(figure: go.Figure, height: int) -> None:
+    figure.update_layout(
+        height=height,
+        margin={"l": 4, "r": 4, "t": 4, "b": 4},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        dragmode=False,
+        showlegend=False,
+        font={"size": 13},
+    )

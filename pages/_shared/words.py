@@ -1,0 +1,99 @@
+"""Figures and faces in words, the same on every page."""
+
+import os
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from fer_core.imaging import detectors
+from fer_core.inference.photo import FaceResult
+from fer_core.zoo.card import Card
+
+_SPLITS = ("test", "validation", "train")
+_TRUTHS = {"labels": "the dataset's own labels", "votes": "the majority of ten raters"}
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """0.712 as "71.2 %"."""
+    return f"{share * 100:.{digits}f} %"
+
+
+def accuracy(record: dict) -> str:
+    """A record with its interval and n: "71.2 % ± 1.5, 3,589 faces"."""
+    half = (record["accuracy_high"] - record["accuracy_low"]) * 50
+    return f"{percent(record['accuracy'])} ± {half:.1f}, {record['n']:,} faces"
+
+
+def headline(card: Card) -> dict | None:
+    """The evaluation that says most: against the truth it was trained for, test before validation."""
+    wanted = card.training.get("targets")
+    records = sorted(
+        (r for r in card.evaluations if r["split"] in _SPLITS),
+        key=lambda r: (_SPLITS.index(r["split"]), r["kind"] != wanted),
+    )
+    return records[0] if records else None
+
+
+def truth(record: dict) -> str:
+    """What a record was measured against."""
+    return _TRUTHS.get(record["kind"], record["kind"])
+
+
+def measured(card: Card) -> str:
+    """One line on how good a model is."""
+    record = headline(card)
+    if record is None:
+        return "not measured yet"
+    return f"agrees with {truth(record)} on {accuracy(record)} ({record['dataset']} {record['split']})"
+
+
+def detector(name: str) -> str:
+    """One line on how good a detector is."""
+    figures = detectors.measured(name)
+    if figures is None:
+        return "not measured yet"
+    half = (figures.high - figures.low) * 50
+    return (
+        f"finds {percent(figures.recall)} ± {half:.1f} of {figures.n:,} faces, "
+        f"{figures.false_alarms_per_photo:.2g} false alarms a photo, {figures.ms:.0f} ms a photo"
+    )
+
+
+def face(number: int, found: FaceResult) -> str:
+    """One plain sentence: "Face 1 looks happy (82 %)"."""
+    who = f"Face {number}" if found.face else "The picture"
+    if found.verdict.sure:
+        return f"{who} {found.verdict.sentence}"
+    return f"{who}: can't tell, {found.verdict.label} or {found.verdict.runner_up}"
+
+
+def many(count: int, one: str, more: str | None = None) -> str:
+    """ "1 photo", "3 photos"."""
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def served_here() -> bool:
+    """Whether the browser runs on the computer that the app runs on, as far as the app can know.
+
+    A request that a proxy passed on, or an app that was started over SSH (where a tunnel looks like
+    localhost), counts as elsewhere: the privacy line must never promise too much.
+    """
+    host = urlsplit(st.context.url or "").hostname
+    if host not in _LOOPBACK or (st.context.ip_address or "127.0.0.1") not in _LOOPBACK:
+        return False
+    if any(name in st.context.headers for name in ("Forwarded", "X-Forwarded-For", "X-Real-Ip")):
+        return False
+    return not any(name in os.environ for name in ("SSH_CONNECTION", "SSH_CLIENT", "CODESPACES"))
+
+
+def privacy(what: str = "photo") -> str:
+    """Where a photo goes, true for where this app is served."""
+    if served_here():
+        return f"Your {what} stays on this computer: it is read here, used for this answer, and not stored."
+    return f"Your {what} is sent to this server, used for this answer, and not stored."
+
+
+def sentence_case(text: str) -> str:
+    """ "finds 9 of 10" as "Finds 9 of 10."."""
+    return text[:1].upper() + text[1:] + "."

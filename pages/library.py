@@ -1,0 +1,132 @@
+"""Every model with a readable card."""
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from fer_core.zoo import library
+from fer_core.zoo.card import Card
+from pages._shared import address, charts, errors, frame, resources, words
+
+WHICH = {
+    "accuracy": "as published",
+    "leak_free": "without copies of training images",
+    "majority": "where most raters agree",
+}
+
+
+def main() -> None:
+    """The chosen model's card."""
+    models = resources.models()
+    broken = [entry for entry in library.entries() if entry.problem]
+    if not models and not broken:
+        st.info("No model is here yet. `python -m fer_core train mini_xception` makes one from a dataset.")
+    if models:
+        chosen = address.select(
+            "Model",
+            list(models),
+            "model",
+            lambda id: models[id].card.title,
+            "The first is the default for photos.",
+        )
+        show(models[chosen].card, models[chosen].shipped)
+    for entry in broken:
+        with st.container(border=True):
+            st.markdown(f"**{errors.plain(entry.id)}** cannot be used")
+            st.error(errors.plain(entry.problem or ""))
+
+
+def show(card: Card, shipped: bool) -> None:
+    """One card: the figures first, then the errors, what it learnt from, limits and licence."""
+    st.subheader(errors.plain(card.title), anchor=False)
+    came = "Comes with FER Studio" if shipped else "Trained here"
+    st.markdown(f"{came}. {words.sentence_case(errors.plain(words.measured(card)))}")
+    if st.button("Use it on a photo", type="primary"):
+        st.switch_page("pages/photo.py", query_params={"model": card.id})
+    if card.evaluations:
+        _figures(card)
+        _errors(card)
+    _facts(card)
+    st.subheader("What it cannot do", anchor=False)
+    st.markdown("\n".join(f"- {errors.plain(sentence)}" for sentence in card.limitations))
+
+
+def _figures(card: Card) -> None:
+    st.subheader("How good it is", anchor=False)
+    rows = []
+    for record in card.evaluations:
+        for key, words_for in WHICH.items():
+            part = record if key == "accuracy" else record.get(key)
+            if part and part["n"]:
+                rows.append(
+                    {
+                        "faces of": f"{record['dataset']} {record['split']}",
+                        "compared with": words.truth(record),
+                        "counted": words_for,
+                        "accuracy": f"{part['accuracy'] * 100:.1f} %",
+                        "95 % interval": f"{part['accuracy_low'] * 100:.1f} to {part['accuracy_high'] * 100:.1f} %",
+                        "faces": part["n"],
+                        "macro F1": f"{record['macro_f1']:.3f}" if key == "accuracy" else "",
+                        "ECE": f"{record['ece'] * 100:.1f} %" if key == "accuracy" else "",
+                    }
+                )
+    st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        alt="Accuracy of the model with interval and number of faces",
+        column_config={
+            "macro F1": st.column_config.TextColumn(
+                help="Mean of the expressions' F1: rare ones count as much as common ones."
+            ),
+            "ECE": st.column_config.TextColumn(
+                help="Expected calibration error: how far stated percentages are off on average."
+            ),
+        },
+    )
+
+
+def _errors(card: Card) -> None:
+    records = {f"{r['dataset']} {r['split']}, {words.truth(r)}": r for r in card.evaluations}
+    best = words.headline(card)
+    names = sorted(records, key=lambda name: records[name] is not best)
+    st.subheader("What it takes for what", anchor=False)
+    record = records[st.selectbox("Measured on", names) if len(names) > 1 else names[0]]
+    matrix, classes = np.array(record["confusion"]), record["classes"]
+    st.caption("Confusion matrix: each row holds the faces of one true expression and how they were read.")
+    charts.confusion(matrix, classes, "confusion", _confusion_words(matrix, classes))
+    st.caption(
+        "Found: share of an expression's faces that it finds. Right: share of its answers that are true."
+    )
+    each = record["per_class"]
+    charts.per_class(classes, each["recall"], each["precision"], each["support"], "per class")
+
+
+def _confusion_words(matrix: np.ndarray, classes: list[str]) -> str:
+    off = matrix * (1 - np.eye(len(classes), dtype=int))
+    true, guess = np.unravel_index(off.argmax(), off.shape)
+    return (
+        f"Confusion matrix. The commonest error: {classes[true]} read as {classes[guess]}, "
+        f"{off[true, guess]} of {matrix[true].sum()} faces."
+    )
+
+
+def _facts(card: Card) -> None:
+    st.subheader("What it is", anchor=False)
+    training, images = card.training, card.training.get("images", {})
+    facts = {
+        "Sees": f"{card.input.width} × {card.input.height} px, {'grey' if card.input.channels == 1 else 'colour'}",
+        "Answers": ", ".join(card.labels.names),
+        "Size": f"{card.parameters:,} weights",
+        "Learnt from": f"{images.get('train', 0):,} images of {training.get('dataset', 'an unknown set')}, "
+        + ("what ten raters saw in each" if training.get("targets") == "votes" else "one label each"),
+        "Left out of training": ", ".join(f"{n:,} {what}" for what, n in training.get("left_out", {}).items())
+        or "nothing",
+        "Chosen as": training.get("selected_on", "not recorded"),
+        "Says can't tell": f"below {words.percent(card.answer_threshold, 0)}",
+        "Licence": "; ".join(f"{part}: {licence}" for part, licence in card.licence.items()),
+    }
+    st.table(pd.Series(facts, name="").map(errors.plain).to_frame(), hide_header=True, border="horizontal")
+
+
+with frame.page("Library", "Every model with its figures, its errors and its limits, before you trust one."):
+    main()
