@@ -183,7 +183,7 @@ def _lines(member: Member) -> Iterator[list[bytes]]:
 
 
 def _split(text: bytes, separator: bytes) -> list[bytes]:
-    """`text.split(separator)`, twice as fast where the parts are long: find skips, split looks at each byte."""
+    """`text.split(separator)`, twice as fast where parts are long: find skips, split looks at each byte."""
     parts, start = [], 0
     while (stop := text.find(separator, start)) >= 0:
         parts.append(text[start:stop])
