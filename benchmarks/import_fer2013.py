@@ -60,7 +60,7 @@ def main() -> None:
     for name, taken in seconds.items():
         spread = f"{min(taken):.1f} to {max(taken):.1f}"
         print(
-            f"{name:26} {statistics.median(taken):6.2f} s  ({spread}; {rows[name]:,} rows, {busy[name]:.1f} s of processor)"
+            f"{name:26} {statistics.median(taken):6.2f} s  ({spread}; {rows[name]:,} rows, processor {busy[name]:.1f} s)"
         )
     print(f"ratio {statistics.median(seconds['usual loader']) / statistics.median(seconds['import']):.1f}")
 

@@ -169,7 +169,8 @@ def _lines(member: Member) -> Iterator[list[bytes]]:
     # Only the unpacking runs ahead: hashing lets go of the interpreter at every picture, and two
     # threads that hand it to and fro that often are slower than one.
     for data in ahead(blocks(member)):
-        lines = _split(rest + data, b"\n")
+        lines = _split(data, b"\n")
+        lines[0] = rest + lines[0]
         rest = lines.pop()
         if len(rest) > LINE_LIMIT:
             raise BadInput(
@@ -236,7 +237,9 @@ def _numbers(texts: list[bytes], count: int) -> np.ndarray | None:
     is_digit, is_space = digits < 10, text == 32
     digits *= is_digit
     hundreds = digits[:-2] * (is_digit[1:-1] & is_digit[2:])
-    value = hundreds * 100 + digits[1:-1] * 10 + digits[2:]
+    value = hundreds * 100
+    value += digits[1:-1] * 10
+    value += digits[2:]
     places = np.flatnonzero(is_digit[2:-1] > is_digit[3:])
     values = value[places]
     # Each row's last number must stand where the row ends.
