@@ -58,10 +58,8 @@ def main() -> None:
                 took, rows[name], busy[name] = measure(code, path, store, options.votes)
                 seconds[name].append(took)
     for name, taken in seconds.items():
-        spread = f"{min(taken):.1f} to {max(taken):.1f}"
-        print(
-            f"{name:26} {statistics.median(taken):6.2f} s  ({spread}; {rows[name]:,} rows, processor {busy[name]:.1f} s)"
-        )
+        spread = f"{min(taken):.1f} to {max(taken):.1f}; processor {busy[name]:.1f}"
+        print(f"{name:26} {statistics.median(taken):6.2f} s  ({spread}; {rows[name]:,} rows)")
     print(f"ratio {statistics.median(seconds['usual loader']) / statistics.median(seconds['import']):.1f}")
 
 
