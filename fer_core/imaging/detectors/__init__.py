@@ -44,19 +44,19 @@ DETECTORS = MappingProxyType(
             DetectorInfo(
                 "haar",
                 "Haar cascade",
-                "The classic from 2001: frontal faces only, with a false alarm now and then.",
+                "The classic from 2001: finds frontal faces of any size, and now and then one where nobody is.",
                 "Intel licence, BSD-style (OpenCV)",
             ),
             DetectorInfo(
                 "hog",
                 "dlib HOG",
-                "Few false alarms on frontal faces; misses small and turned ones.",
+                "Frontal faces with hardly a false alarm; slower, and blind to the smallest faces.",
                 "Boost Software License 1.0 (dlib)",
             ),
             DetectorInfo(
                 "mmod",
                 "dlib CNN (mmod)",
-                "Very sure, also on turned faces, but takes seconds for a photo.",
+                "Sure on large faces, but takes seconds for a photo and misses faces under 80 px.",
                 "CC0 (Davis King)",
             ),
             DetectorInfo(
