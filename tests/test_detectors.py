@@ -69,7 +69,9 @@ def test_the_largest_face_comes_first(detector, photo):
     assert faces[0].box.width > faces[1].box.width
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 3), (5, 5, 3), (3, 900, 3), (900, 2, 3), (20, 900, 3), (21, 21, 3), (33, 20, 3)])
+@pytest.mark.parametrize(
+    "shape", [(1, 1, 3), (5, 5, 3), (3, 900, 3), (900, 2, 3), (20, 900, 3), (21, 21, 3), (33, 20, 3)]
+)
 def test_odd_sizes_do_not_break_it(detector, shape):
     assert detector.detect(np.zeros(shape, np.uint8)) == []
 
