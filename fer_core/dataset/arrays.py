@@ -118,7 +118,7 @@ def _checksum(array: np.ndarray) -> bytes:
     """CRC-32, 1 s for some GB; a stronger one would guard against nothing that happens to a cache."""
     total = 0
     for part in _parts(array):
-        total = zlib.crc32(part, total)
+        total = zlib.crc32(part.data, total)
     return total.to_bytes(_CHECKSUM_BYTES, "big")
 
 

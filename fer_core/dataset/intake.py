@@ -127,7 +127,7 @@ class Intake:
         )
         image, mine = schema.sample.c.image, schema.sample.c.dataset == self.dataset.id
         distinct = sa.func.count(sa.distinct(image))
-        return self.connection.scalar(sa.select(sa.func.count() - distinct).where(mine))
+        return self.connection.execute(sa.select(sa.func.count() - distinct).where(mine)).scalar_one()
 
     def _present(self, rows: Sequence[Row]) -> dict[str, tuple]:
         """(image, split, label at import, votes) of the rows that the dataset has, by source."""
@@ -172,7 +172,8 @@ class Intake:
             self.connection.exec_driver_sql(f"{head} {places} {tail}", tuple(chain.from_iterable(some)))
 
     def _insert_votes(self, rows: list[Row]) -> None:
-        sample, keys = schema.sample.c, {}
+        sample = schema.sample.c
+        keys: dict[str, int] = {}
         query = sa.select(sample.source, sample.id).where(sample.dataset == self.dataset.id)
         for some in slices([row.source for row in rows]):
             keys.update(self.connection.execute(query.where(sample.source.in_(some))).all())
@@ -182,9 +183,9 @@ class Intake:
 
 def _check_same(row: Row, present: tuple, dataset: str) -> None:
     image, split, label, votes = present
-    kinds = ("picture", image, row.image), ("split", split, row.split), ("label", label, row.label)
+    kinds: list[tuple[str, object, object]] = [("picture", image, row.image), ("split", split, row.split), ("label", label, row.label)]
     if row.votes and votes:
-        kinds += (("votes", votes, row.votes),)
+        kinds.append(("votes", votes, row.votes))
     for kind, old, new in kinds:
         if old != new:
             raise Conflict(

@@ -136,7 +136,7 @@ def pixel_id(image: np.ndarray) -> str:
         image = np.repeat(image[..., None], 3, axis=2)
     height, width = image.shape[:2]
     digest = hashlib.sha256(f"{height}x{width}:".encode())
-    digest.update(np.ascontiguousarray(image))
+    digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()
 
 

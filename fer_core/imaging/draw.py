@@ -76,8 +76,7 @@ def _caption(
     while text and draw.textlength(text, font) + 2 * padding > width:
         text = text[:-2].rstrip() + "…" if len(text) > 2 else text[:-1]
     wide = int(np.ceil(draw.textlength(text, font))) + 2 * padding
-    ascent, descent = font.getmetrics()
-    high = ascent + descent + 2 * padding
+    high = round(1.25 * letters) + 2 * padding
     if not text or high > height or wide > width:
         return
     left, top, _, bottom = _edges(box, size)

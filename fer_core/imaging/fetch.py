@@ -26,7 +26,7 @@ _PORTS = {"http": 80, "https": 443}
 _CHUNK = 65_536
 _REDIRECTS = (301, 302, 303, 307, 308)
 _ORDINARY_IPV6 = ipaddress.ip_network("2000::/3")
-"""All of the public IPv6 internet; mapped, NAT64 and site-local addresses lie outside it. Source: RFC 4291."""
+"""All of the public IPv6 internet; mapped, NAT64 and site-local addresses lie outside. Source: RFC 4291."""
 
 _REFUSED = (
     ipaddress.ip_network("2002::/16"),
@@ -256,7 +256,7 @@ class _Watched:
 
     def makefile(self, mode: str) -> io.BufferedReader:
         """The reading side, as http.client asks for it."""
-        return io.BufferedReader(_Reader(self.connection, self.deadline))
+        return io.BufferedReader(_Reader(self.connection, self.deadline))  # type: ignore[arg-type]
 
 
 class _Reader(io.RawIOBase):

@@ -171,10 +171,10 @@ def table(results: Iterable[PhotoResult]) -> pd.DataFrame:
 
 def annotated(result: PhotoResult) -> np.ndarray:
     """(H, W, 3) uint8: the photo with numbered boxes in the colours of the expressions."""
-    shown = [(number, f) for number, f in enumerate(result.faces, 1) if f.face is not None]
+    shown = [(found.face.box, found.verdict) for found in result.faces if found.face]
     return draw.annotate(
         result.image,
-        [f.face.box for _, f in shown if f.face],
-        [f"{number} {f.verdict.label if f.verdict.sure else '?'}" for number, f in shown],
-        [labels.colour(f.verdict.label) for _, f in shown],
+        [box for box, _ in shown],
+        [verdict.label if verdict.sure else "?" for _, verdict in shown],
+        [labels.colour(verdict.label) for _, verdict in shown],
     )

@@ -20,7 +20,8 @@ def ahead(items: Generator[Any, None, None], waiting: int = 4) -> Iterator[Any]:
         # With a timeout, so that the thread ends when the caller has gone.
         while not stopped.is_set():
             try:
-                return ready.put((kind, item), timeout=0.1)
+                ready.put((kind, item), timeout=0.1)
+                return
             except queue.Full:
                 continue
 
@@ -31,7 +32,7 @@ def ahead(items: Generator[Any, None, None], waiting: int = 4) -> Iterator[Any]:
                 if stopped.is_set():
                     items.close()
             put("end", None)
-        except BaseException as error:  # handed to the caller, who raises it
+        except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
             put("error", error)
 
     thread = threading.Thread(target=work, name="ahead", daemon=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO, Protocol
 
 from fer_core.errors import BadInput
 
@@ -33,6 +33,12 @@ _BROKEN = (
 )
 
 
+class Readable(Protocol):
+    """Whatever gives bytes."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 @dataclass(frozen=True)
 class Member:
     """An open member.
@@ -47,7 +53,7 @@ class Member:
 
     name: str
     outer: str
-    stream: BinaryIO
+    stream: Readable
     position: Callable[[], int]
     size: int
 
@@ -106,12 +112,12 @@ def _open(stack: ExitStack, path: Path, rank: Callable[[str, bytes], int], wante
         best = _best_of_zip(archive, rank, wanted)
         return Member(Path(best.filename).name, path.name, archive.open(best), file.tell, size)
     if _is_tar(file, packed):
-        archive = stack.enter_context(tarfile.open(fileobj=file, mode="r|*"))
-        name, stream = _first_of_tar(archive, rank, wanted)
-        return Member(name, path.name, stream, file.tell, size)
+        tar = stack.enter_context(tarfile.open(fileobj=file, mode="r|*"))
+        name, rejoined = _first_of_tar(tar, rank, wanted)
+        return Member(name, path.name, rejoined, file.tell, size)
     file.seek(0)
     name = path.name.removesuffix(".gz") if packed else path.name
-    stream = stack.enter_context(gzip.GzipFile(fileobj=file)) if packed else file
+    stream: BinaryIO | gzip.GzipFile = stack.enter_context(gzip.GzipFile(fileobj=file)) if packed else file
     head = stream.read(HEAD)
     if not head or not rank(name, head):
         start = head[:60].decode("ascii", "replace").split("\n")[0]
@@ -129,13 +135,15 @@ def _best_of_zip(archive: zipfile.ZipFile, rank: Callable[[str, bytes], int], wa
         if rank(name, b""):
             with archive.open(member) as stream:
                 scores.append((rank(name, stream.read(HEAD)), member))
-    best = max(scores, key=lambda pair: pair[0], default=(0, None))
-    if not best[0]:
+    score, best = max(scores, key=lambda pair: pair[0], default=(0, None))
+    if best is None or not score:
         raise _nothing(wanted, [m.filename for m in members])
-    return best[1]
+    return best
 
 
-def _first_of_tar(archive: tarfile.TarFile, rank: Callable[[str, bytes], int], wanted: str):
+def _first_of_tar(
+    archive: tarfile.TarFile, rank: Callable[[str, bytes], int], wanted: str
+) -> tuple[str, "_Rejoined"]:
     seen = []
     for member in archive:
         name = Path(member.name).name
@@ -144,8 +152,8 @@ def _first_of_tar(archive: tarfile.TarFile, rank: Callable[[str, bytes], int], w
             break
         if member.isfile() and rank(name, b""):
             stream = archive.extractfile(member)
-            head = stream.read(HEAD)
-            if rank(name, head):
+            head = stream.read(HEAD) if stream else b""
+            if stream and rank(name, head):
                 return name, _Rejoined(head, stream)
     raise _nothing(wanted, seen)
 
@@ -153,7 +161,7 @@ def _first_of_tar(archive: tarfile.TarFile, rank: Callable[[str, bytes], int], w
 class _Rejoined:
     """A stream whose first bytes were read already; a tar that is streamed cannot go back."""
 
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
         self._head, self._rest = head, rest
 
     def read(self, size: int) -> bytes:

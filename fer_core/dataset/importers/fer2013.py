@@ -220,9 +220,12 @@ def _parse_lines(lines: list[bytes], columns: dict[str, int], first: int, count:
     if side**2 != pixels or any(len(row) != columns[""] for row in fields):
         return _parse_slowly(fields, columns, first, count)
     # In small parts, which stay in the processor's cache.
-    parts = [_numbers(texts[start : start + PART], pixels) for start in range(0, len(texts), PART)]
-    if any(part is None for part in parts):
-        return _parse_slowly(fields, columns, first, count)
+    parts = []
+    for start in range(0, len(texts), PART):
+        part = _numbers(texts[start : start + PART], pixels)
+        if part is None:
+            return _parse_slowly(fields, columns, first, count)
+        parts.append(part)
     return _Block(first, labels, np.concatenate(parts).reshape(-1, side, side), splits)
 
 

@@ -44,7 +44,7 @@ DETECTORS = MappingProxyType(
             DetectorInfo(
                 "haar",
                 "Haar cascade",
-                "The classic from 2001: finds frontal faces of any size, and now and then one where nobody is.",
+                "The classic from 2001: finds frontal faces of any size, and often one where nobody is.",
                 "Intel licence, BSD-style (OpenCV)",
             ),
             DetectorInfo(

@@ -125,7 +125,7 @@ def _look(
     pixels = _square(image, left, top, side, network.side)
     interpreter = network.interpreter
     interpreter.set_tensor(
-        interpreter.get_input_details()[0]["index"], np.float32(pixels)[None] * np.float32(2 / 255) - 1
+        interpreter.get_input_details()[0]["index"], pixels.astype(np.float32)[None] * np.float32(2 / 255) - 1
     )
     interpreter.invoke()
     raw, logits = (interpreter.get_tensor(d["index"])[0] for d in interpreter.get_output_details())
@@ -133,7 +133,7 @@ def _look(
     candidates = raw[keep].reshape(-1, 8, 2) / network.side
     candidates[:, _MOVED] += network.anchors[keep][:, None]
     candidates *= side
-    candidates[:, _MOVED] += np.float32([left, top])
+    candidates[:, _MOVED] += np.array([left, top], np.float32)
     return candidates, 1 / (1 + np.exp(-np.clip(logits[keep, 0], -80, 80)))
 
 

@@ -1,11 +1,9 @@
 """Haar cascade: the classic detector, and the one that FER2013's crops were made with."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
-from fer_core.imaging.detectors.base import Find
+from fer_core.imaging.detectors.base import Find, package_file
 from fer_core.imaging.faces import Box, Face
 
 LONGEST = 800
@@ -16,7 +14,7 @@ _WINDOW = 24
 
 def load() -> Find:
     """Haar's frontal-face cascade. Source: Viola & Jones 2001; Lienhart & Maydt 2002, in OpenCV."""
-    cascade = cv2.CascadeClassifier(str(Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"))
+    cascade = cv2.CascadeClassifier(str(package_file("cv2", "data", "haarcascade_frontalface_default.xml")))
 
     def find(image: np.ndarray) -> list[Face]:
         grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
