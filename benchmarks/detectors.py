@@ -4,8 +4,9 @@
     python benchmarks/detectors.py --data FOLDER --conventions
 
 FOLDER holds jaffe.zip, affect7.zip and, for --conventions, fer2013.zip. Faces of JAFFE and of
-affect7's test part are pasted, at known places and sizes, into 640x480 pictures in which nobody is; these pictures alone are searched
-too. The result is written to fer_core/imaging/detectors/measured.json, from where pages read it.
+affect7's test part are pasted, at known places and sizes, into 640x480 pictures in which nobody is;
+these pictures alone are searched too. The result is written to
+fer_core/imaging/detectors/measured.json, from where pages read it.
 
 A face's true box is the median of the boxes that the detectors themselves draw on its own picture,
 in Haar's convention; a face counts where at least three of them agree on it.

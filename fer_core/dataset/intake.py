@@ -183,7 +183,8 @@ class Intake:
 
 def _check_same(row: Row, present: tuple, dataset: str) -> None:
     image, split, label, votes = present
-    kinds: list[tuple[str, object, object]] = [("picture", image, row.image), ("split", split, row.split), ("label", label, row.label)]
+    kinds: list[tuple[str, object, object]]
+    kinds = [("picture", image, row.image), ("split", split, row.split), ("label", label, row.label)]
     if row.votes and votes:
         kinds.append(("votes", votes, row.votes))
     for kind, old, new in kinds:
