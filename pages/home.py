@@ -36,8 +36,8 @@ with frame.page(
 
     st.subheader("What is here", anchor=False)
     models = resources.models()
-    for entry in models.values():
-        st.markdown(f"**{errors.plain(entry.card.title)}** {errors.plain(words.measured(entry.card))}")
+    for card in models.values():
+        st.markdown(f"**{errors.plain(card.title)}** {errors.plain(words.measured(card))}.")
     if not models:
         st.markdown("No model yet. `python -m fer_core train mini_xception` makes one from a dataset.")
     st.caption(words.privacy())

@@ -9,8 +9,8 @@ from fer_core.zoo.card import Card
 from pages._shared import address, charts, errors, frame, resources, words
 
 WHICH = {
-    "accuracy": "as published",
-    "leak_free": "without copies of training images",
+    "accuracy": "all",
+    "leak_free": "no copies of training images",
     "majority": "where most raters agree",
 }
 
@@ -23,13 +23,13 @@ def main() -> None:
         st.info("No model is here yet. `python -m fer_core train mini_xception` makes one from a dataset.")
     if models:
         chosen = address.select(
-            "Model",
+            "Which model",
             list(models),
             "model",
-            lambda id: models[id].card.title,
+            lambda id: models[id].title,
             "The first is the default for photos.",
         )
-        show(models[chosen].card, models[chosen].shipped)
+        show(models[chosen], library.find(chosen).shipped)
     for entry in broken:
         with st.container(border=True):
             st.markdown(f"**{errors.plain(entry.id)}** cannot be used")
@@ -58,16 +58,17 @@ def _figures(card: Card) -> None:
         for key, words_for in WHICH.items():
             part = record if key == "accuracy" else record.get(key)
             if part and part["n"]:
+                whole = key == "accuracy"
+                half = (part["accuracy_high"] - part["accuracy_low"]) * 50
                 rows.append(
                     {
-                        "faces of": f"{record['dataset']} {record['split']}",
-                        "compared with": words.truth(record),
+                        "measured on": f"{record['dataset']} {record['split']}",
+                        "right means": "as labelled" if record["kind"] == "labels" else "as ten raters voted",
                         "counted": words_for,
-                        "accuracy": f"{part['accuracy'] * 100:.1f} %",
-                        "95 % interval": f"{part['accuracy_low'] * 100:.1f} to {part['accuracy_high'] * 100:.1f} %",
+                        "accuracy": f"{part['accuracy'] * 100:.1f} % ± {half:.1f}",
                         "faces": part["n"],
-                        "macro F1": f"{record['macro_f1']:.3f}" if key == "accuracy" else "",
-                        "ECE": f"{record['ece'] * 100:.1f} %" if key == "accuracy" else "",
+                        "macro F1": f"{record['macro_f1']:.3f}" if whole else "",
+                        "ECE": f"{record['ece'] * 100:.1f} %" if whole else "",
                     }
                 )
     st.dataframe(
@@ -114,7 +115,8 @@ def _facts(card: Card) -> None:
     st.subheader("What it is", anchor=False)
     training, images = card.training, card.training.get("images", {})
     facts = {
-        "Sees": f"{card.input.width} × {card.input.height} px, {'grey' if card.input.channels == 1 else 'colour'}",
+        "Sees": f"{card.input.width} × {card.input.height} px, "
+        + ("grey" if card.input.channels == 1 else "colour"),
         "Answers": ", ".join(card.labels.names),
         "Size": f"{card.parameters:,} weights",
         "Learnt from": f"{images.get('train', 0):,} images of {training.get('dataset', 'an unknown set')}, "

@@ -5,6 +5,9 @@ import time
 import streamlit as st
 
 from fer_core.imaging import detectors
+from fer_core.imaging.detectors.base import Detector
+from fer_core.inference.predictor import Predictor
+from fer_core.zoo.card import Card
 from pages._shared import address, cards, frame, intake, resources, tray, words
 from pages._shared.tray import Tray
 
@@ -21,9 +24,8 @@ def main() -> None:
         st.info("No model is here that could read a face. Train one with `python -m fer_core train`.")
         return
     model_id, detector_name = _settings(models)
-    entry = models[model_id]
-    predictor, detector = resources.predictor(entry), detectors.get(detector_name)
-    asked = (model_id, entry.card.files["model.tflite"], detector_name)
+    predictor, detector = resources.predictor(model_id), detectors.get(detector_name)
+    asked = (model_id, resources.weights(models[model_id]), detector_name)
     if not photos.items:
         return
 
@@ -42,7 +44,7 @@ def main() -> None:
         _summary(photos)
 
 
-def _settings(models: dict) -> tuple[str, str]:
+def _settings(models: dict[str, Card]) -> tuple[str, str]:
     """Model and detector, each with its measured figures; both stand in the address."""
     problems = resources.detector_problems()
     usable = [name for name in detectors.DETECTORS if problems[name] is None]
@@ -51,10 +53,10 @@ def _settings(models: dict) -> tuple[str, str]:
             "Model",
             list(models),
             "model",
-            lambda id: models[id].card.title,
+            lambda id: models[id].title,
             "The network that reads the expression. The Library says more about each.",
         )
-        st.caption(words.sentence_case(words.measured(models[model_id].card)))
+        st.caption(words.sentence_case(words.measured(models[model_id])))
         detector = address.select(
             "Face detector",
             usable,
@@ -76,7 +78,7 @@ def _shown_page(count: int) -> int:
     return page
 
 
-def _read_the_rest(photos: Tray, predictor, detector, asked: tuple[str, ...]) -> None:
+def _read_the_rest(photos: Tray, predictor: Predictor, detector: Detector, asked: tuple[str, ...]) -> None:
     """The photos that are not on the screen, with progress; each step is a chance to stop."""
     waiting = photos.waiting(asked)
     if not waiting:

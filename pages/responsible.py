@@ -24,40 +24,45 @@ def failures(record: dict) -> list[str]:
     ]
 
 
+KNOWS_NOT = """
+- It reads the **picture of a face, not a feeling**. People smile when they are nervous and look angry
+  when they think. That is why the app says “looks happy”, never “is happy”.
+- It knows nothing of the situation, the person, or the moment before and after.
+- Expressions differ between people and cultures. The training photos came from web searches: whom they
+  leave out, the models know less about.
+- Where it is wrong more often than right, it says **can't tell**. Take that as an answer.
+"""
+
+LAW = """
+- **Not at work, not in education.** In the European Union the AI Act, Article 5(1)(f), forbids systems
+  that infer emotions of people at the workplace or in schools and universities, except for medical or
+  safety reasons. The ban has applied since 2 February 2025; fines reach €35 million or 7 % of turnover.
+- **Tell people.** Whoever uses a system that recognises emotions must inform those whom it looks at
+  (Article 50(3)).
+- A photo of a person is personal data: have their consent or another lawful ground (GDPR).
+- Elsewhere other laws apply. This is not legal advice.
+"""
+
 with frame.page("Responsible use", "What this can and cannot tell, for whoever points it at a person."):
     st.subheader("Where a photo goes", anchor=False)
     st.markdown(
-        f"{words.privacy()} It stays in the page's memory until you remove it or close the page. The app sends "
-        "nothing to anyone else, keeps no log of what it saw and gathers no statistics. Only a picture that you "
-        "name by its link is fetched from its site, which then sees a visitor."
+        f"{words.privacy()} It is in the page's memory until you remove it or close the page. The app "
+        "sends it to nobody, keeps no log of what it saw and gathers no statistics. Only a picture named by "
+        "its link is fetched from its site, which then sees a visitor."
     )
 
     st.subheader("What it cannot know", anchor=False)
-    st.markdown(
-        "- It reads the **picture of a face, not a feeling**. People smile when they are nervous and look angry "
-        "when they think. That is why the app says “looks happy”, never “is happy”.\n"
-        "- It knows nothing of the situation, the person or the moment before and after.\n"
-        "- Expressions differ between people and cultures; the training photos came from web searches, and whom "
-        "they leave out, the models know less about.\n"
-        "- Where it is wrong more often than right, it says **can't tell**. Take that as an answer."
-    )
+    st.markdown(KNOWS_NOT)
 
-    for entry in resources.models().values():
-        record = words.headline(entry.card)
+    st.subheader("Where it fails", anchor=False)
+    for card in resources.models().values():
+        record = words.headline(card)
         if record:
-            st.markdown(f"**{errors.plain(entry.card.title)}** ({errors.plain(words.measured(entry.card))})")
+            st.markdown(f"**{errors.plain(card.title)}** {errors.plain(words.measured(card))}.")
             st.markdown("\n".join(f"- {errors.plain(sentence)}" for sentence in failures(record)))
 
     st.subheader("What the law says", anchor=False)
-    st.markdown(
-        "- **Not at work, not in education.** In the European Union the AI Act, Article 5(1)(f), forbids systems "
-        "that infer emotions of people at the workplace or in schools and universities, except for medical or "
-        "safety reasons. The ban has applied since 2 February 2025; fines reach €35 million or 7 % of turnover.\n"
-        "- **Tell people.** Whoever uses a system that recognises emotions must inform those whom it looks at "
-        "(Article 50(3)).\n"
-        "- A photo of a person is personal data: have their consent or another lawful ground (GDPR).\n"
-        "- Elsewhere other laws apply. This is not legal advice."
-    )
+    st.markdown(LAW)
 
     st.subheader("What it is not for", anchor=False)
     st.markdown(

@@ -90,13 +90,12 @@ def _details(item: Item, result: PhotoResult) -> None:
     face = result.faces[number - 1]
     names = result.labels.names
     alt = ", ".join(f"{n} {p:.0%}" for n, p in zip(names, face.probabilities, strict=True))
-    charts.bars(names, face.probabilities, f"bars {item.number}", f"Probabilities of face {number}: {alt}")
+    charts.bars(names, face.probabilities, f"Probabilities of face {number}: {alt}")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.image(_enlarged(face), width=_CROP, alt=f"The crop of face {number} that the network saw")
         height, width, channels = face.crop.shape
         grey = "grey" if channels == 1 else "colour"
-        with st.container(width=190):
-            st.caption(f"What the network saw: {width} × {height} px, {grey}, enlarged.")
+        st.caption(f"What the network saw:\n\n{width} × {height} px, {grey}", width=150)
 
 
 def _enlarged(face: FaceResult) -> np.ndarray:

@@ -9,7 +9,9 @@ from pages._shared.tray import Tray
 
 _WAYS = ["Files", "Camera", "Link"]
 
-_LARGE_TARGET = "<style>.st-key-drop [data-testid=stFileUploaderDropzone] {min-height: 9rem}</style>"
+_LARGE_TARGET = (
+    "<style>.st-key-drop [data-testid=stFileUploaderDropzone] {min-height: 8rem; align-items: center}</style>"
+)
 
 
 def ask(photos: Tray) -> None:
@@ -22,21 +24,22 @@ def ask(photos: Tray) -> None:
         key="way",
         label_visibility="collapsed",
     )
-    # A new key empties the widget after its photos moved into the tray.
-    turn = st.session_state.setdefault("turn", 0)
+    key = f"{way} {st.session_state.setdefault('turn', 0)}"
     if way == "Camera":
-        shot = st.camera_input("Look into the camera", key=f"camera {turn}")
-        _moved(photos, [shot] if shot else [])
+        st.camera_input("Look into the camera", key=key, on_change=_move, args=(photos, key))
     elif way == "Link":
         _link(photos)
     else:
-        files = st.file_uploader(
-            "Drop photos here: one or hundreds",
-            accept_multiple_files=True,
-            key=f"files {turn}",
-            help=f"JPEG, PNG, WebP, HEIC, TIFF, BMP, GIF or PGM; at most {tray.MOST:,} photos.",
-        )
-        _moved(photos, files)
+        with st.container(key="more" if photos.items else "drop"):
+            st.html(_LARGE_TARGET)
+            st.file_uploader(
+                "Drop more photos here" if photos.items else "Drop photos here: one or hundreds",
+                accept_multiple_files=True,
+                key=key,
+                on_change=_move,
+                args=(photos, key),
+                help=f"JPEG, PNG, WebP, HEIC, TIFF, BMP, GIF or PGM; at most {tray.MOST:,} photos.",
+            )
     st.caption(
         words.privacy() + (" The picture behind a link is fetched from its site." if way == "Link" else "")
     )
@@ -44,11 +47,11 @@ def ask(photos: Tray) -> None:
         _samples(photos)
 
 
-def _moved(photos: Tray, files: list) -> None:
-    if files:
-        tray.take_in(photos, files)
-        st.session_state["turn"] += 1
-        st.rerun()
+def _move(photos: Tray, key: str) -> None:
+    """Move what came into the tray; the next widget gets a new key, and so is empty."""
+    files = st.session_state[key]
+    tray.take_in(photos, files if isinstance(files, list) else [files] if files else [])
+    st.session_state["turn"] += 1
 
 
 def _link(photos: Tray) -> None:

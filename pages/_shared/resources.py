@@ -1,37 +1,48 @@
 """What all visitors share: loaded once for each server, whoever asks."""
 
+from pathlib import Path
+
+import cv2
+import numpy as np
 import streamlit as st
 
 from fer_core.imaging import detectors
-from fer_core.imaging.decode import decode_image
+from fer_core.imaging.decode import decode_image, encode_png
 from fer_core.imaging.detectors import base
 from fer_core.inference.predictor import Predictor
 from fer_core.zoo import library
-from fer_core.zoo.library import Entry
+from fer_core.zoo.card import Card
 
-SAMPLES = {
-    "An astronaut": ("skimage", "data", "astronaut.png"),
-    "A cup of coffee (no face)": ("skimage", "data", "coffee.png"),
-}
-"""Photos that need no upload, with the package that holds them. The astronaut is Eileen Collins (NASA,
-public domain); the coffee is by Rachel Michetti (CC0)."""
+SAMPLES = ("An astronaut", "In bad light", "No face")
+"""Photos that need no upload. The astronaut is Eileen Collins (NASA, public domain); the coffee is by
+Rachel Michetti (CC0); scikit-image ships both."""
 
 
-def models() -> dict[str, Entry]:
-    """The usable models by id; the default one first."""
+def models() -> dict[str, Card]:
+    """The cards of the usable models by id; the default one first."""
     first = library.default_id()
-    usable = {entry.id: entry for entry in library.entries() if entry.card is not None}
-    return dict(sorted(usable.items(), key=lambda pair: pair[0] != first))
+    cards = {entry.id: entry.card for entry in library.entries() if entry.card is not None}
+    return dict(sorted(cards.items(), key=lambda pair: pair[0] != first))
 
 
-def predictor(entry: Entry) -> Predictor:
-    """The loaded model; loaded again when its files have changed."""
-    return _predictor(str(entry.folder), str(entry.card and entry.card.files.get("model.tflite")), entry)
+def predictor(model_id: str) -> Predictor:
+    """The loaded model; loaded again when its files have changed.
+
+    Raises:
+        NotFound, BadModel: no such model, or one that must not be served.
+    """
+    entry = library.find(model_id)
+    return _predictor(str(entry.folder), weights(entry.card))
+
+
+def weights(card: Card | None) -> str:
+    """The checksum of what predicts: tells a model from the one that it replaced."""
+    return card.files.get("model.tflite", "") if card else ""
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model…")
-def _predictor(folder: str, checksum: str, _entry: Entry) -> Predictor:
-    return Predictor.load(_entry.folder)
+def _predictor(folder: str, checksum: str) -> Predictor:
+    return Predictor.load(Path(folder))
 
 
 @st.cache_resource(show_spinner=False)
@@ -42,11 +53,15 @@ def detector_problems() -> dict[str, str | None]:
 
 def sample(title: str) -> tuple[str, bytes]:
     """File name and bytes of a sample photo."""
-    path = base.package_file(*SAMPLES[title])
-    return path.name, path.read_bytes()
+    name = "coffee.png" if title == "No face" else "astronaut.png"
+    data = base.package_file("skimage", "data", name).read_bytes()
+    if title != "In bad light":
+        return name, data
+    dim = cv2.GaussianBlur(decode_image(data), (0, 0), 3) // 4
+    return "astronaut in bad light.png", encode_png(dim)
 
 
 @st.cache_data(show_spinner=False)
-def sample_thumbnail(title: str):
+def sample_thumbnail(title: str) -> np.ndarray:
     """(H, W, 3) uint8 RGB, small."""
     return decode_image(sample(title)[1], max_side=160)

@@ -1,0 +1,65 @@
+"""Make the README's pictures: `python docs/screenshots.py`, with Chromium installed.
+
+The only photo in them is the astronaut that scikit-image ships (Eileen Collins; NASA, public domain).
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, expect, sync_playwright
+from skimage import data
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests" / "browser")]
+
+import conftest  # noqa: E402 (the tests' server and browser, not a second copy of them)
+
+from fer_core.imaging.decode import encode_png  # noqa: E402
+
+MOST = 2400
+"""px, the height past which a page is cut off."""
+
+
+def main() -> None:
+    """Start the app, visit it and save docs/*.png."""
+    path = conftest.chromium()
+    if path is None:
+        sys.exit("Chromium is needed: apt-get install chromium, or set FER_CHROMIUM to one.")
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
+        photo = Path(folder) / "astronaut.png"
+        photo.write_bytes(encode_png(data.astronaut()))
+        process, server = conftest.start(Path(folder))
+        try:
+            browser = driver.chromium.launch(executable_path=path, args=conftest.FLAGS)
+            for scheme in ("light", "dark"):
+                take(browser, f"{server.url}/photo", f"photo-{scheme}", scheme, 1280, photo)
+            take(browser, f"{server.url}/photo", "photo-phone", "light", 390, photo)
+            take(browser, server.url, "home-light", "light", 1280)
+            take(browser, f"{server.url}/library", "library-light", "light", 1280)
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def take(browser: Browser, url: str, name: str, scheme: str, width: int, photo: Path | None = None) -> None:
+    """One picture of a page, as high as its content."""
+    page = browser.new_page(viewport={"width": width, "height": 700}, color_scheme=scheme)
+    page.goto(url)
+    expect(page.locator("h1")).to_be_visible(timeout=30_000)
+    if photo:
+        page.set_input_files("input[type=file]", str(photo))
+        expect(page.get_by_text("What the network saw")).to_be_visible(timeout=30_000)
+    # Pictures, charts and fonts come a moment after the words.
+    page.wait_for_timeout(2500)
+    content = page.get_by_test_id("stMainBlockContainer").bounding_box()
+    assert content
+    page.set_viewport_size({"width": width, "height": min(MOST, int(content["height"]) + 20)})
+    page.wait_for_timeout(800)
+    page.screenshot(path=HERE / f"{name}.png")
+    page.close()
+    print(HERE / f"{name}.png")
+
+
+if __name__ == "__main__":
+    main()

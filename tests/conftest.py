@@ -1,0 +1,38 @@
+"""For all tests: a workspace of their own and no network."""
+
+# First of all, as in app.py: tests import TensorFlow and WebRTC into one process (see ARCHITECTURE.md).
+import pylibsrtp  # noqa: F401, I001
+
+import ipaddress
+import socket
+
+import pytest
+
+_connect = socket.socket.connect
+
+
+@pytest.fixture(autouse=True)
+def _workspace(tmp_path, monkeypatch):
+    """Nothing that a test does reaches the developer's own workspace."""
+    monkeypatch.setenv("FER_WORKSPACE", str(tmp_path / "workspace"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_network():
+    """A test that reaches out fails, on every machine alike."""
+
+    def guarded(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
+            raise AssertionError(f"Tests use no network. Received: a connection to {address[0]!r}.")
+        return _connect(self, address)
+
+    socket.socket.connect = guarded
+    yield
+    socket.socket.connect = _connect
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
