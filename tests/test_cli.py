@@ -68,7 +68,9 @@ def test_import_then_evaluate(space, capsys):
     call = ["evaluate", "--model", "mini_xception_ferplus", "--data", "drawn", "--split", "validation"]
     assert cli.main([*call, "--labels", "ferplus", "--json", str(space / "record.json")]) == 0
     record = json.loads((space / "record.json").read_text())
-    assert record["n"] == 10 and record["kind"] == "votes" and len(record["confusion"]) == len(record["classes"])
+    assert (
+        record["n"] == 10 and record["kind"] == "votes" and len(record["confusion"]) == len(record["classes"])
+    )
     assert "of 10" in capsys.readouterr().out
     assert cli.main([*call[:-1], "train", "--labels", "raw"]) == 0
     assert cli.main(["evaluate", "--model", "mini_xception_ferplus", "--data", "gone"]) == 1
@@ -78,7 +80,10 @@ def test_evaluation_is_what_the_predictor_answers(space):
     store = Store.open()
     learnable.fill(store, count=40, copies=0)
     target = space / "record.json"
-    assert cli.main(["evaluate", "--model", "mini_xception_ferplus", "--data", "halves", "--json", str(target)]) == 0
+    assert (
+        cli.main(["evaluate", "--model", "mini_xception_ferplus", "--data", "halves", "--json", str(target)])
+        == 0
+    )
     from fer_core.dataset import versions
     from fer_core.zoo import library
 

@@ -20,24 +20,29 @@ from tests import learnable
 
 
 @pytest.fixture(scope="module")
-def space(tmp_path_factory):
-    """One workspace for this file: a worker takes seconds to start."""
+def folder(tmp_path_factory):
+    """One workspace for this file, with a dataset: a worker takes seconds to start."""
     folder = tmp_path_factory.mktemp("workspace")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FER_WORKSPACE", str(folder))
-        patch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
-        store = Store.open()
-        learnable.fill(store)
-        store.close()
-        yield folder
+    store = Store.open(folder / "studio.db")
+    learnable.fill(store)
+    store.close()
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def space(folder, monkeypatch):
+    monkeypatch.setenv("FER_WORKSPACE", str(folder))
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @pytest.fixture(scope="module")
-def finished(space):
+def finished(folder):
     """A run that ended by itself."""
-    run = runs.start(config(epochs=4, name="first", keep_improvements=True))
-    assert run.state() == "ready"
-    runs.launch(run).wait(timeout=300)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FER_WORKSPACE", str(folder))
+        run = runs.start(config(epochs=4, name="first", keep_improvements=True))
+        assert run.state() == "ready"
+        runs.launch(run).wait(timeout=300)
     assert run.state() == "finished", run.log()
     return run
 
@@ -102,7 +107,7 @@ def test_a_finished_run_and_a_taken_name_are_refused(finished):
         runs.start(config(name="first"))
 
 
-def test_a_killed_worker_is_seen_as_crashed_and_resumes_from_its_checkpoint(space):
+def test_a_killed_worker_is_seen_as_crashed_and_resumes_from_its_checkpoint():
     run = runs.start(config(epochs=200, targets="labels", label_set="fer7", name="second"))
     worker = runs.launch(run)
     wait_for(run, lambda: epochs(run) >= 2)
@@ -123,7 +128,7 @@ def test_a_killed_worker_is_seen_as_crashed_and_resumes_from_its_checkpoint(spac
     assert library.find("second").card.labels == labels.FER7
 
 
-def test_a_broken_run_says_why(space):
+def test_a_broken_run_says_why():
     run = runs.create(config(start_from="first-gone"), versions.manifest(Store.open(), "halves"))
     runs.launch(run).wait(timeout=120)
     assert run.state() == "failed"
@@ -153,7 +158,7 @@ def test_a_config_survives_json_and_refuses_strangers():
         TrainingConfig.from_dict({"spec": "mini_xception"})
 
 
-def test_what_cannot_be_learned_is_refused_before_the_launch(space):
+def test_what_cannot_be_learned_is_refused_before_the_launch():
     manifest = versions.manifest(Store.open(), "halves")
     without_votes = manifest[[c for c in manifest.columns if not c.startswith("votes:")]]
     with pytest.raises(BadInput, match="without"):
@@ -167,14 +172,14 @@ def test_what_cannot_be_learned_is_refused_before_the_launch(space):
         runs.start(config(dataset="quarters"))
 
 
-def test_training_never_meets_a_picture_of_validation(space):
+def test_training_never_meets_a_picture_of_validation():
     manifest = versions.manifest(Store.open(), "halves")
     train, validation, _ = targets.prepare(manifest, config(), labels.FERPLUS8)
     assert not set(train.frame["image"]) & set(validation.frame["image"])
     assert np.allclose(train.targets.sum(axis=1), 1) and train.second.shape[1] == 2
 
 
-def test_a_half_written_event_is_left_for_later(space):
+def test_a_half_written_event_is_left_for_later():
     run = runs.create(config(), versions.manifest(Store.open(), "halves"))
     run.append({"kind": "progress"})
     with (run.folder / "events.jsonl").open("a") as file:
@@ -187,7 +192,7 @@ def test_a_half_written_event_is_left_for_later(space):
     assert run.state() == "crashed"
 
 
-def test_runs_are_found_by_id_only(space):
+def test_runs_are_found_by_id_only():
     with pytest.raises(NotFound):
         runs.find("../models")
     assert all(run.folder.parent == workspace.folder("runs") for run in runs.runs())

@@ -169,9 +169,10 @@ def _calibrated(card: Card, folder: Path, validation: trainer.Data) -> Card:
     """The card with a temperature and an answer threshold fitted on validation."""
     card.write(folder)
     raw = Predictor.load(folder).raw(validation.images[validation.rows])
-    wanted = validation.split.targets
-    temperature = calibration.fit_temperature(wanted, raw)
-    threshold = calibration.answer_threshold(wanted.argmax(axis=1), calibration.soften(raw, temperature))
+    # Against the most frequent answer, also where votes were learned: confidence means "is right".
+    truth = validation.split.targets.argmax(axis=1)
+    temperature = calibration.fit_temperature(np.eye(raw.shape[1])[truth], raw)
+    threshold = calibration.answer_threshold(truth, calibration.soften(raw, temperature))
     return replace(card, temperature=temperature, answer_threshold=threshold)
 
 
