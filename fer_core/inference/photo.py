@@ -37,7 +37,9 @@ class Verdict:
         """For people: "looks happy (82 %)" or "can't tell: sad or neutral"."""
         if not self.sure:
             return f"can't tell: {self.label} or {self.runner_up}"
-        return f"looks {ADJECTIVES.get(self.label, self.label)} ({self.probability:.0%})".replace("%", " %")
+        # Never "100 %": no model is certain.
+        share = min(round(100 * self.probability), 99)
+        return f"looks {ADJECTIVES.get(self.label, self.label)} ({share} %)"
 
 
 ADJECTIVES = {
