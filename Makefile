@@ -49,7 +49,7 @@ $(BIN)/uv:
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed (TensorFlow has no newer wheels yet)."; \
 		echo "Install one, or name it: make PYTHON=/path/to/python3.12 run"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.8
 
 # A stamp for each set of packages: the second `make run` starts at once.
 $(VENV)/.ready-run: requirements.txt .ci/tensorflow-cpu.txt | $(BIN)/uv

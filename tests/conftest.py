@@ -4,6 +4,7 @@
 import pylibsrtp  # noqa: F401, I001
 
 import ipaddress
+import os
 import socket
 
 import pytest
@@ -11,10 +12,19 @@ import pytest
 _connect = socket.socket.connect
 
 
-@pytest.fixture(autouse=True)
-def _workspace(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True, scope="session")
+def _nobodys_workspace(tmp_path_factory):
     """Nothing that a test does reaches the developer's own workspace."""
-    monkeypatch.setenv("FER_WORKSPACE", str(tmp_path / "workspace"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FER_WORKSPACE", str(tmp_path_factory.mktemp("nobody") / "workspace"))
+        yield os.environ["FER_WORKSPACE"]
+
+
+@pytest.fixture(autouse=True)
+def _workspace(_nobodys_workspace, tmp_path, monkeypatch):
+    """A workspace for each test, except where its module shares one on purpose."""
+    if os.environ.get("FER_WORKSPACE") == _nobodys_workspace:
+        monkeypatch.setenv("FER_WORKSPACE", str(tmp_path / "workspace"))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -88,7 +88,7 @@ def test_a_photo_gets_a_sentence_bars_and_the_crop(app, expected):
     assert words.face(1, found) in shown
     for name, share in zip(expected.labels.names, found.probabilities, strict=True):
         assert f">{name}</div>" in shown
-        assert f">{share * 100:.0f}\xa0%</div>" in shown
+        assert f">{words.share(share)}</div>" in shown
     assert "48 × 48 px, grey" in shown
     assert "**1 photo, 1 face**" in shown
 
@@ -380,3 +380,13 @@ def test_file_names_are_never_read_as_markdown():
 def test_every_accuracy_comes_with_its_interval_and_n():
     record = {"accuracy": 0.712, "accuracy_low": 0.697, "accuracy_high": 0.727, "n": 3589}
     assert words.accuracy(record) == "71.2 % ± 1.5, 3,589 faces"
+
+
+def test_no_probability_is_shown_as_a_certainty():
+    assert [words.share(p) for p in (0.9999, 0.994, 0.5, 0.006, 0.0001)] == [
+        "> 99\xa0%",
+        "99\xa0%",
+        "50\xa0%",
+        "1\xa0%",
+        "< 1\xa0%",
+    ]

@@ -34,18 +34,25 @@ def show(item: Item) -> None:
 
 @st.fragment
 def _answer(item: Item, result: PhotoResult, picture: bytes) -> None:
-    left, right = st.columns([11, 9], gap="medium")
-    with left:
-        st.image(picture, width="stretch", alt=_alt(item.name, result))
-        if item.reduced:
-            st.caption("Kept smaller than it came, since many photos came at once; small faces may suffer.")
+    height, width = result.image.shape[:2]
+    if width > 1.6 * height:
+        left, right = st.container(), st.container()
+    else:
+        left, right = st.columns([11, 9], gap="medium")
+    place = left.empty()
+    if item.reduced:
+        left.caption("Kept smaller than it came, since many photos came at once; small faces may suffer.")
     with right:
         if not result.faces:
             st.markdown("**No face found.** That may be right. If there is one, say where:")
         else:
             st.html(_sentences(result))
             _details(item, result)
-        _other_ways(item, result)
+        box = _other_ways(item, result)
+    if box is None:
+        place.image(picture, width="stretch", alt=_alt(item.name, result))
+    else:
+        place.image(_with_box(item, box), width="stretch", alt="Your box on the photo")
 
 
 def _alt(name: str, result: PhotoResult) -> str:
@@ -104,47 +111,46 @@ def _enlarged(face: FaceResult) -> np.ndarray:
     return face.crop.repeat(times, axis=0).repeat(times, axis=1).squeeze()
 
 
-def _other_ways(item: Item, result: PhotoResult) -> None:
-    """The whole picture, or a box drawn by hand; open by itself where no face was found."""
+def _other_ways(item: Item, result: PhotoResult) -> Box | None:
+    """The whole picture, or a box drawn by hand; open by itself where no face was found.
+
+    Returns:
+        The box that is being drawn, px; None where none is.
+    """
     key = item.number
-    if (
-        result.faces
-        and not item.boxes
-        and not item.whole
-        and not st.toggle("A face is missing or wrong", key=f"other {key}")
-    ):
-        return
+    by_hand = item.boxes is not None or item.whole
+    if result.faces and not by_hand and not st.toggle("A face is missing or wrong", key=f"other {key}"):
+        return None
     with st.container(horizontal=True):
         if not item.whole and st.button("Use the whole picture", key=f"whole {key}"):
             item.ask_again(whole=True)
             st.rerun()
-        if (item.boxes or item.whole) and st.button("Look for faces again", key=f"again {key}"):
+        if by_hand and st.button("Look for faces again", key=f"again {key}"):
             item.ask_again()
             st.rerun()
-    if st.toggle("Draw a box", key=f"draw {key}", value=False):
-        _draw(item, result)
+    return _drawn(item, result) if st.toggle("Draw a box", key=f"draw {key}") else None
 
 
-def _draw(item: Item, result: PhotoResult) -> None:
-    """Two sliders with a handle at each edge: works with a mouse, a finger and a keyboard."""
+def _drawn(item: Item, result: PhotoResult) -> Box:
+    """Two sliders with a handle for each edge: they work with a mouse, a finger and a keyboard."""
     height, width = result.image.shape[:2]
-    across = st.slider(
-        "Left and right edge", 0, width, (width // 4, width * 3 // 4), key=f"x {item.number}", format="%d px"
-    )
-    down = st.slider(
-        "Upper and lower edge",
-        0,
-        height,
-        (height // 4, height * 3 // 4),
-        key=f"y {item.number}",
-        format="%d px",
-    )
-    box = Box(across[0], down[0], max(1, across[1] - across[0]), max(1, down[1] - down[0]))
-    picture = shrunk(decode_image(item.data), 700)
-    factor = picture.shape[1] / width
-    small = Box(box.x * factor, box.y * factor, box.width * factor, box.height * factor)
-    st.image(draw.annotate(picture, [small], ["your box"], ["#1F6F78"]), alt="Your box on the photo")
+    key = item.number
+    middle = (width // 4, width * 3 // 4), (height // 4, height * 3 // 4)
+    left, right = st.slider("Left and right edge", 0, width, middle[0], key=f"x {key}", format="%d px")
+    top, bottom = st.slider("Upper and lower edge", 0, height, middle[1], key=f"y {key}", format="%d px")
+    box = Box(left, top, max(1, right - left), max(1, bottom - top))
     st.caption("From the brows to the chin works best.")
-    if st.button("Read this face", type="primary", key=f"read {item.number}"):
+    if st.button("Read this face", type="primary", key=f"read {key}"):
         item.ask_again(boxes=(*(item.boxes or ()), box))
+        st.session_state.pop(f"draw {key}")
         st.rerun()
+    return box
+
+
+def _with_box(item: Item, box: Box) -> np.ndarray:
+    """The photo with a box on it, as large as it is shown."""
+    photo = decode_image(item.data)
+    picture = shrunk(photo, 900)
+    factor = picture.shape[1] / photo.shape[1]
+    small = Box(box.x * factor, box.y * factor, box.width * factor, box.height * factor)
+    return draw.annotate(picture, [small], ["your box"], ["#1F6F78"])

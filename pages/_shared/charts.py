@@ -8,6 +8,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from fer_core import labels
+from pages._shared import words
+
+_LIGHT = [[0, "#F3F7F7"], [1, "#1F6F78"]]
+_DARK = [[0, "#1B2225"], [1, "#2F8F9A"]]
+"""One hue, opaque: Plotly chooses black or white text for each cell by its colour."""
 
 _BUTTONS = {
     "displaylogo": False,
@@ -33,10 +38,10 @@ def bars(names: Sequence[str], shares: np.ndarray, alt: str) -> None:
         weight = 650 if place == best else 400
         rows.append(
             f'<div style="font-weight:{weight}">{html.escape(name)}</div><div><div style="{bar}"></div></div>'
-            f'<div style="font-weight:{weight};text-align:right">{share * 100:.0f}&nbsp;%</div>'
+            f'<div style="font-weight:{weight};text-align:right">{html.escape(words.share(share))}</div>'
         )
     st.html(
-        f'<div role="img" aria-label="{html.escape(alt, quote=True)}" style="display:grid;align-items:center;'
+        f'<div role="img" aria-label="{html.escape(alt, quote=True)}" style="display:grid;align-items:center;max-width:36em;'
         "grid-template-columns:max-content 1fr max-content;gap:.2em .8em;font-size:.92em;"
         f'font-variant-numeric:tabular-nums">{"".join(rows)}</div>'
     )
@@ -70,7 +75,7 @@ def confusion(matrix: np.ndarray, names: Sequence[str], key: str, alt: str) -> N
             textfont={"size": 11},
             hovertext=hover,
             hoverinfo="text",
-            colorscale=[[0, "rgba(31,111,120,0.04)"], [1, "rgba(31,111,120,1)"]],
+            colorscale=_DARK if st.context.theme.type == "dark" else _LIGHT,
             zmin=0,
             zmax=100,
             showscale=False,

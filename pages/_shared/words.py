@@ -19,6 +19,13 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{share * 100:.{digits}f} %"
 
 
+def share(probability: float) -> str:
+    """0.82 as "82 %"; never a certainty that no model has."""
+    if probability > 0.995:
+        return "> 99\xa0%"
+    return "< 1\xa0%" if probability < 0.005 else f"{probability * 100:.0f}\xa0%"
+
+
 def accuracy(record: dict) -> str:
     """A record with its interval and n: "71.2 % ± 1.5, 3,589 faces"."""
     half = (record["accuracy_high"] - record["accuracy_low"]) * 50
@@ -56,7 +63,17 @@ def detector(name: str) -> str:
     half = (figures.high - figures.low) * 50
     return (
         f"finds {percent(figures.recall)} ± {half:.1f} of {figures.n:,} faces, "
-        f"{figures.false_alarms_per_photo:.2g} false alarms a photo, {figures.ms:.0f} ms a photo"
+        f"{_false_alarms(figures.false_alarms_per_photo)}, {figures.ms:.0f} ms a photo"
+    )
+
+
+def _false_alarms(per_photo: float) -> str:
+    if per_photo <= 0:
+        return "no false alarm"
+    return (
+        f"a false alarm in {1 / per_photo:,.0f} photos"
+        if per_photo < 0.5
+        else f"{per_photo:.1f} false alarms a photo"
     )
 
 
