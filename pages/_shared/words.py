@@ -20,10 +20,8 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def share(probability: float) -> str:
-    """0.82 as "82 %"; never a certainty that no model has."""
-    if probability > 0.995:
-        return "> 99\xa0%"
-    return "< 1\xa0%" if probability < 0.005 else f"{probability * 100:.0f}\xa0%"
+    """0.82 as "82 %"; never 100 %, as in a verdict's sentence: no model is certain."""
+    return "< 1\xa0%" if probability < 0.005 else f"{min(round(probability * 100), 99)}\xa0%"
 
 
 def accuracy(record: dict) -> str:
