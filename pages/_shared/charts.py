@@ -41,8 +41,8 @@ def bars(names: Sequence[str], shares: np.ndarray, alt: str) -> None:
             f'<div style="font-weight:{weight};text-align:right">{html.escape(words.share(share))}</div>'
         )
     st.html(
-        f'<div role="img" aria-label="{html.escape(alt, quote=True)}" style="display:grid;align-items:center;max-width:36em;'
-        "grid-template-columns:max-content 1fr max-content;gap:.2em .8em;font-size:.92em;"
+        f'<div role="img" aria-label="{html.escape(alt, quote=True)}" style="display:grid;align-items:center;'
+        "max-width:36em;grid-template-columns:max-content 1fr max-content;gap:.2em .8em;font-size:.92em;"
         f'font-variant-numeric:tabular-nums">{"".join(rows)}</div>'
     )
 
