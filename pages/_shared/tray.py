@@ -22,9 +22,9 @@ from pages._shared import errors
 MOST = 1000
 """Photos in one tray."""
 
-ORIGINALS = 60_000_000
+ORIGINALS = 30_000_000
 """Bytes of photos that are kept as they came. Later ones are kept smaller, so that 300 phone photos need
-some 130 MB and not a gigabyte."""
+some 100 MB and not a gigabyte."""
 
 REDUCED = 1600
 """px of the longer side of a photo that is kept smaller."""
