@@ -47,7 +47,9 @@ def test_maps_between_sets_keep_the_name(one, other):
 
 
 def test_contempt_has_no_place_in_fer7():
-    assert dict(zip(labels.FERPLUS8.names, labels.FERPLUS8.map_to(labels.FER7), strict=True))["contempt"] is None
+    assert (
+        dict(zip(labels.FERPLUS8.names, labels.FERPLUS8.map_to(labels.FER7), strict=True))["contempt"] is None
+    )
 
 
 def test_index_takes_aliases_and_names_what_exists():
