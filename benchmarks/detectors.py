@@ -1,7 +1,7 @@
 """How many faces each detector finds, how often it cries wolf, and how long it takes.
 
-    python benchmarks/detectors.py --data FOLDER [--yunet FILE] [--names haar,blazeface] [--times]
-    python benchmarks/detectors.py --data FOLDER --conventions
+    python -m benchmarks.detectors --data FOLDER [--yunet FILE] [--names haar,blazeface] [--times]
+    python -m benchmarks.detectors --data FOLDER --conventions
 
 FOLDER holds jaffe.zip, affect7.zip and, for --conventions, fer2013.zip. Faces of JAFFE and of
 affect7's test part are pasted, at known places and sizes, into 640x480 pictures in which nobody is;

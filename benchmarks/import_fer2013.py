@@ -1,6 +1,6 @@
 """Import of FER2013's csv, storing included, against the usual loader, in one run.
 
-    python benchmarks/import_fer2013.py --data FOLDER_OR_FILE [--votes FILE] [--rounds 3]
+    python -m benchmarks.import_fer2013 --data FOLDER_OR_FILE [--votes FILE] [--rounds 3]
 
 The usual loader parses `pixels.split()` a row into memory and stores nothing; ours also checks
 every row, hashes every picture and commits the whole to disk. Both read the plain csv; the

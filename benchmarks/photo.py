@@ -1,7 +1,7 @@
 """Photo to result: this project against the `fer` package, on the same photo in the same run.
 
     pip install --target .cache/bench --no-deps fer==25.10.3 setuptools==80.9.0
-    python benchmarks/photo.py
+    python -m benchmarks.photo
 
 (--no-deps: fer asks for torch and a second OpenCV, which its default path does not use.)
 """

@@ -1,7 +1,7 @@
 """Images per second of the trainer against a bare model.fit with the same network, batch size and
 augmentation on arrays that are ready in memory.
 
-    python benchmarks/training.py [SPEC]
+    python -m benchmarks.training [SPEC]
 """
 
 import contextlib

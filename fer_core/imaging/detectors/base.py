@@ -29,7 +29,7 @@ class Convention:
 
     The figures beside each detector are means of three medians: Haar's box on JAFFE and on affect7's
     training part, and the frame itself on FER2013, whose crops were made by Haar (its own figures
-    there: 1.02, 0.00, 0.00). `python benchmarks/detectors.py --data FOLDER --conventions` measures them.
+    there: 1.02, 0.00, 0.00). `python -m benchmarks.detectors --data FOLDER --conventions` measures them.
     """
 
     scale: float
