@@ -74,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     for name, kind in _NUMBERS.items():
         add.add_argument("--" + name.replace("_", "-"), type=kind)
     add.add_argument("--start-from", metavar="MODEL", help="start from the weights of this model")
+    add.add_argument("--frozen", action="store_true", default=None, help="learn the classes alone")
     add.add_argument("--name", help="id of the model that comes of it")
     add.add_argument("--title", help="its name for people")
     add.add_argument("--keep-improvements", action="store_true", default=None)
@@ -230,7 +231,16 @@ def _config(options: argparse.Namespace) -> TrainingConfig:
     if options.data:
         values["dataset"], _, version = options.data.partition("@")
         values["version"] = version or None
-    for name in ("targets", "label_set", *_NUMBERS, "start_from", "name", "title", "keep_improvements"):
+    for name in (
+        "targets",
+        "label_set",
+        *_NUMBERS,
+        "start_from",
+        "frozen",
+        "name",
+        "title",
+        "keep_improvements",
+    ):
         if getattr(options, name) is not None:
             values[name] = getattr(options, name)
     return TrainingConfig.from_dict(values)

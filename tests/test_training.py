@@ -100,6 +100,20 @@ def test_improving_epochs_are_kept_under_epoch_and_accuracy(finished):
     )
 
 
+def test_frozen_features_stay_and_the_classes_are_learned_anew(finished):
+    run = runs.start(
+        config(
+            targets="labels", label_set="fer7", start_from="first", frozen=True, second_head=0.0, name="third"
+        )
+    )
+    runs.launch(run).wait(timeout=300)
+    assert run.state() == "finished", run.log()
+    one, other = (Predictor.load(library.find(name).folder) for name in ("first", "third"))
+    faces = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 1), np.uint8)
+    assert np.allclose(one.embed(faces), other.embed(faces), atol=1e-4)
+    assert {e["kind"]: e for e in other.card.evaluations}["labels"]["accuracy"] > 0.8
+
+
 def test_a_finished_run_and_a_taken_name_are_refused(finished):
     with pytest.raises(Conflict, match="not started again"):
         runs.launch(finished)
@@ -142,6 +156,7 @@ def test_a_broken_run_says_why():
         ({"learning_rate": 0.0}, "learning_rate must be"),
         ({"targets": "wishes"}, "labels or votes"),
         ({"name": "../up"}, "letters, digits"),
+        ({"frozen": True}, "needs start_from"),
     ],
 )
 def test_options_out_of_range_are_refused(changes, words):

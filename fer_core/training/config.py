@@ -56,6 +56,7 @@ class TrainingConfig:
         flip_average: predictions are the mean over the face and its mirror image.
         keep_improvements: also keep every epoch that improves, named by epoch and accuracy.
         start_from: id of a model whose weights training starts from.
+        frozen: keep that model's features as they are and learn the classes alone.
         threads: CPU threads; 0 takes them all.
         precision: "float32" or "mixed_bfloat16".
         name, title: the model's id and its name for people; None makes them from network and time.
@@ -78,6 +79,7 @@ class TrainingConfig:
     flip_average: bool = True
     keep_improvements: bool = False
     start_from: str | None = None
+    frozen: bool = False
     seed: int = 0
     threads: int = 0
     precision: str = "float32"
@@ -97,6 +99,7 @@ class TrainingConfig:
             "label_smoothing must be at least 0 and below 1": 0 <= self.label_smoothing < 1,
             "second_head must be 0 to 10": 0 <= self.second_head <= 10,
             "threads must be 0 to 1,024": 0 <= self.threads <= 1024,
+            "frozen needs start_from": not self.frozen or self.start_from is not None,
             "name must be letters, digits, - and _": self.name is None
             or re.fullmatch(r"[\w-]{1,80}", self.name),
             "precision must be float32 or mixed_bfloat16": self.precision in ("float32", "mixed_bfloat16"),

@@ -87,6 +87,9 @@ def work(run: Run) -> dict:
     network = getattr(importlib.import_module(module), function)(spec.input.shape, len(label_set))
     if config.start_from:
         _start_from(network, config.start_from)
+    if config.frozen:
+        for layer in network.layers[:-1]:
+            layer.trainable = False
     outcome = trainer.fit(network, to_train, to_validate, config, run.folder, run.append, run.stop_requested)
     if not (run.folder / trainer.BEST).exists():
         if outcome == "diverged":
