@@ -22,7 +22,7 @@ from fer_core.inference import photo
 from fer_core.inference.predictor import Predictor
 from fer_core.zoo import library
 
-ROUNDS = 60
+ROUNDS, BLOCK = 60, 10
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
         }
     )
     base = times["fer package (Haar)"]
-    print(f"one 640x480 photo, one face, median of {ROUNDS} interleaved rounds")
+    print(f"one 640x480 photo, one face, median of {ROUNDS} calls in turns of {BLOCK}")
     for name, ms in times.items():
         print(f"  {name:28} {ms:7.2f} ms   {base / ms:5.1f} x")
     print(
@@ -66,16 +66,16 @@ def main() -> None:
 
 
 def side_by_side(ways: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Median milliseconds of each way; rounds are interleaved, so that all meet the same machine."""
-    for way in ways.values():
-        for _ in range(3):
-            way()
+    """Median milliseconds of each way, in turns of BLOCK calls: each is warm, as in use, and all meet
+    the same machine. The first two calls of a turn are not counted."""
     times: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(ROUNDS):
+    for _ in range(ROUNDS // BLOCK):
         for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            times[name].append((time.perf_counter() - start) * 1e3)
+            for call in range(BLOCK + 2):
+                start = time.perf_counter()
+                way()
+                if call >= 2:
+                    times[name].append((time.perf_counter() - start) * 1e3)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
