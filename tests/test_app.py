@@ -169,7 +169,8 @@ def test_two_models_of_one_title_stay_two_choices(app):
     app.selectbox[0].set_value("twin").run()
     assert app.selectbox[0].value == "twin"
     assert app.query_params["model"] == "twin"
-    assert set(app.selectbox[0].options) == {f"{first.card.title} ({first.id})", f"{first.card.title} (twin)"}
+    twins = {option for option in app.selectbox[0].options if option.startswith(first.card.title)}
+    assert twins == {f"{first.card.title} ({first.id})", f"{first.card.title} (twin)"}
 
 
 def test_an_address_that_asks_for_what_is_not_here_is_answered_in_words(app):
