@@ -36,7 +36,7 @@ PROBES = 16
 LIMITATIONS = [
     "It sees the picture of a face, not a feeling: people show less, more and other than they feel.",
     "Faces that are turned, covered, very small or badly lit are read worse than the figures say.",
-    "The training photos came from web searches: whom they leave out, the model knows less about.",
+    "It knows faces like those that it was trained on: whom they leave out, it knows less about.",
     "Not for decisions about people; in the EU not for use on people at work or in education "
     "(AI Act, Art. 5(1)(f)).",
 ]
