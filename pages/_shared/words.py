@@ -10,7 +10,7 @@ from fer_core.inference.photo import FaceResult
 from fer_core.zoo.card import Card
 
 _SPLITS = ("test", "validation", "train")
-_TRUTHS = {"labels": "the dataset's own labels", "votes": "the majority of ten raters"}
+_TRUTHS = {"labels": "the dataset's own labels", "votes": "the most frequent answer of ten raters"}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 

@@ -11,6 +11,9 @@ from keras import layers
 
 STEM = (16, 16)
 BLOCKS = (32, 48, 64, 112)
+MOMENTUM = 0.9
+"""Of batch normalisation's statistics. At Keras' 0.99 they trail so far behind the weights that a set of
+a few hundred faces is learned and yet read as one class (measured on the practice dataset)."""
 
 
 def build(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
@@ -19,7 +22,7 @@ def build(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
     x = layers.Rescaling(1 / 127.5, offset=-1.0)(images)
     for filters in STEM:
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
-        x = layers.BatchNormalization()(x)
+        x = layers.BatchNormalization(momentum=MOMENTUM)(x)
         x = layers.ReLU()(x)
     for filters in BLOCKS:
         x = _block(x, filters)
@@ -32,11 +35,11 @@ def build(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
 def _block(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
     """Two separable convolutions, pooled by two, around a strided 1x1 shortcut."""
     shortcut = layers.Conv2D(filters, 1, strides=2, padding="same", use_bias=False)(x)
-    shortcut = layers.BatchNormalization()(shortcut)
+    shortcut = layers.BatchNormalization(momentum=MOMENTUM)(shortcut)
     x = layers.SeparableConv2D(filters, 3, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
+    x = layers.BatchNormalization(momentum=MOMENTUM)(x)
     x = layers.ReLU()(x)
     x = layers.SeparableConv2D(filters, 3, padding="same", use_bias=False)(x)
-    x = layers.BatchNormalization()(x)
+    x = layers.BatchNormalization(momentum=MOMENTUM)(x)
     x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
     return layers.Add()([x, shortcut])
