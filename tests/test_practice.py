@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 
-from fer_core.dataset import drawing, leaks, practice, versions
+from fer_core.dataset import drawing, leaks, practice, schema, versions
 from fer_core.dataset.store import Store
 from fer_core.labels import AFFECTNET8, FER7
 
@@ -21,6 +22,22 @@ def store(tmp_path_factory):
 def test_importing_it_again_doubles_nothing(store):
     again = practice.import_practice(store, count=SMALL)
     assert again.added == 0 and again.already_there == SMALL + 1
+
+
+def test_every_sample_has_the_valence_and_arousal_that_were_drawn(store):
+    sample = schema.sample.c
+    with store.read() as connection:
+        found = {
+            source: (valence, arousal)
+            for source, valence, arousal in connection.execute(
+                sa.select(sample.source, sample.valence, sample.arousal)
+            )
+        }
+    planned = practice.plan(SMALL)
+    for p, (_, expression) in zip(planned, practice.pictures(planned), strict=True):
+        assert found[p.source] == pytest.approx((expression.valence, expression.arousal))
+    truths = {p.source: p.truth for p in planned}
+    assert min(found[s][0] for s, truth in truths.items() if truth == "happy") > 0.4
 
 
 def test_there_is_one_leak_and_it_is_the_planned_one(store):
@@ -47,7 +64,8 @@ def test_the_plan_has_its_faults_in_the_promised_shares():
 
 def test_twins_differ_a_little_and_others_a_lot():
     planned = practice.plan(200)
-    shown = dict(zip((p.source for p in planned), practice.pictures(planned), strict=True))
+    drawn = (picture for picture, _ in practice.pictures(planned))
+    shown = dict(zip((p.source for p in planned), drawn, strict=True))
     twin = next(p for p in planned if p.twin_of)
     near = np.abs(shown[twin.source].astype(int) - shown[twin.twin_of]).mean()
     far = np.abs(shown["drawn:0"].astype(int) - shown["drawn:1"]).mean()

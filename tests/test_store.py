@@ -138,3 +138,21 @@ def test_the_database_keeps_the_rules(tmp_path, statement):
     store = filled(tmp_path, 4, votes=True)
     with pytest.raises(Conflict, match="keeps its rules"), store.write() as connection:
         connection.exec_driver_sql(statement)
+
+
+def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path):
+    filled(tmp_path, 6).close()
+    path = next(tmp_path.glob("*.db"))
+    with sqlite3.connect(path) as old:
+        for table in ("arrival", "measure", "finding", "checkup"):
+            old.execute(f"DROP TABLE {table}")
+        for index in ("sample_all", "sample_split", "sample_shuffled", "sample_subject", "event_change"):
+            old.execute(f"DROP INDEX {index}")
+        old.execute("PRAGMA user_version = 1")
+    old.close()
+    store = Store.open(path)
+    with store.read() as connection:
+        arrival = connection.execute(sa.select(schema.arrival)).one()
+        indexes = {index["name"] for index in sa.inspect(connection).get_indexes("sample")}
+    assert (arrival.first, arrival.last) == (1, 6)
+    assert "sample_shuffled" in indexes

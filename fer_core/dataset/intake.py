@@ -114,7 +114,7 @@ class Intake:
         self.votes += sum(row.votes is not None for row in rows)
 
     def finish(self, who: str, why: str, batch: str) -> int:
-        """Write the ledger's first event of each new sample.
+        """Write the ledger's first event of each new sample, and what arrived.
 
         Returns:
             How many samples of the dataset show a picture that an earlier one shows too.
@@ -125,6 +125,16 @@ class Intake:
             "WHERE dataset = ? AND id > ? ORDER BY id",
             (who, now(), why, batch, self.dataset.id, self._before),
         )
+        newest = self.connection.execute(
+            sa.select(sa.func.min(schema.sample.c.id), sa.func.max(schema.sample.c.id)).where(
+                schema.sample.c.dataset == self.dataset.id, schema.sample.c.id > self._before
+            )
+        ).one()
+        if self.added:
+            arrived = {"batch": batch, "dataset": self.dataset.id, "what": why, "who": who, "at": now()}
+            self.connection.execute(
+                sa.insert(schema.arrival).values(**arrived, first=newest[0], last=newest[1])
+            )
         image, mine = schema.sample.c.image, schema.sample.c.dataset == self.dataset.id
         distinct = sa.func.count(sa.distinct(image))
         return self.connection.execute(sa.select(sa.func.count() - distinct).where(mine)).scalar_one()

@@ -67,10 +67,10 @@ def plan(count: int = 700, seed: int = 0) -> list[Planned]:
     return [*planned, leak]
 
 
-def pictures(planned: list[Planned], seed: int = 0) -> Iterator[np.ndarray]:
-    """(SIZE, SIZE, 3) uint8 RGB for each sample of a plan, in its order."""
+def pictures(planned: list[Planned], seed: int = 0) -> Iterator[tuple[np.ndarray, drawing.Expression]]:
+    """For each sample of a plan, in its order: (SIZE, SIZE, 3) uint8 RGB, and what is drawn there."""
     people: dict[str, drawing.Person] = {}
-    made: dict[str, np.ndarray] = {}
+    made: dict[str, tuple[np.ndarray, drawing.Expression]] = {}
     expression, view = drawing.Expression(), drawing.View()
     for number, sample in enumerate(planned):
         random = np.random.default_rng((seed, number))
@@ -83,7 +83,8 @@ def pictures(planned: list[Planned], seed: int = 0) -> Iterator[np.ndarray]:
         if sample.leak_of:
             yield made[sample.leak_of]
             continue
-        made[sample.source] = drawing.draw(expression, people[sample.subject], view, SIZE, random)
+        face = drawing.draw(expression, people[sample.subject], view, SIZE, random)
+        made[sample.source] = face, expression
         yield made[sample.source]
 
 
@@ -104,7 +105,8 @@ def import_practice(
     """
     started = time.perf_counter()
     planned, rows = plan(count, seed), []
-    for done, (sample, picture) in enumerate(zip(planned, pictures(planned, seed), strict=True), 1):
+    drawn = zip(planned, pictures(planned, seed), strict=True)
+    for done, (sample, (picture, expression)) in enumerate(drawn, 1):
         rows.append(
             Row(
                 source=sample.source,
@@ -115,6 +117,8 @@ def import_practice(
                 split=sample.split,
                 label=sample.label,
                 subject=sample.subject,
+                valence=expression.valence,
+                arousal=expression.arousal,
             )
         )
         if progress and (done % 20 == 0 or done == len(planned)):

@@ -2,7 +2,8 @@
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Older databases are brought up to date when they are opened (MIGRATIONS)."""
 
 tables = sa.MetaData()
 
@@ -56,8 +57,14 @@ sample = sa.Table(
     sa.CheckConstraint("split IN ('train', 'validation', 'test', 'none')"),
     sa.CheckConstraint("valence BETWEEN -1 AND 1"),
     sa.CheckConstraint("arousal BETWEEN -1 AND 1"),
+    # Each order that the grid offers is an index, so that page 20,000 costs what page 1 does.
+    # Every index ends with the row's id. By picture is a shuffled order: its id is a hash.
+    sa.Index("sample_all", "dataset"),
+    sa.Index("sample_split", "dataset", "split"),
     sa.Index("sample_page", "dataset", "split", "label", "id"),
     sa.Index("sample_label", "dataset", "label", "id"),
+    sa.Index("sample_shuffled", "dataset", "image"),
+    sa.Index("sample_subject", "dataset", "subject", sqlite_where=sa.text("subject IS NOT NULL")),
     sa.Index("sample_image", "image"),
     # The id of a deleted sample is never given again: its events stay in the ledger.
     sqlite_autoincrement=True,
@@ -94,6 +101,7 @@ event = sa.Table(
     sa.Index("event_dataset", "dataset", "id"),
     sa.Index("event_batch", "batch", sqlite_where=sa.text("kind <> 'import'")),
     sa.Index("event_who", "who", "id", sqlite_where=sa.text("kind <> 'import'")),
+    sa.Index("event_change", "dataset", "sample", sqlite_where=sa.text("kind <> 'import'")),
     sa.Index("event_undoes", "undoes", sqlite_where=sa.text("undoes IS NOT NULL")),
     sqlite_autoincrement=True,
 )
@@ -102,6 +110,65 @@ event = sa.Table(
 The door for "delete this person's pictures": delete the `sample` rows (votes follow) and the
 `image` rows that no sample uses any more (image_data follows), and add one event of kind
 'removed' for each. Earlier events stay; they hold names of labels, nothing of the picture.
+"""
+
+arrival = sa.Table(
+    "arrival",
+    tables,
+    sa.Column("batch", sa.Text, primary_key=True),
+    sa.Column("dataset", sa.ForeignKey("dataset.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column("what", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("first", sa.Integer, nullable=False),
+    sa.Column("last", sa.Integer, nullable=False),
+)
+"""One import that added samples: those of its dataset with ids from `first` to `last`.
+
+One import writes at a time, so its samples have ids in a row.
+"""
+
+measure = sa.Table(
+    "measure",
+    tables,
+    sa.Column("image", sa.ForeignKey("image.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("brightness", sa.Float, nullable=False),
+    sa.Column("contrast", sa.Float, nullable=False),
+    sa.Column("sharpness", sa.Float, nullable=False),
+    sa.Column("hash", sa.LargeBinary, nullable=False),
+    sa.Column("faces", sa.Integer),
+    sqlite_with_rowid=False,
+)
+"""What a look at a picture's pixels found, whatever dataset it is in (dataset/measures.py); can be made anew.
+
+`faces` is NULL until somebody asks for it: looking for faces takes longer than all the rest.
+"""
+
+checkup = sa.Table(
+    "checkup",
+    tables,
+    sa.Column("dataset", sa.ForeignKey("dataset.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("event", sa.Integer, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+)
+"""When a dataset was last looked through for faults, and how far its ledger went then."""
+
+finding = sa.Table(
+    "finding",
+    tables,
+    sa.Column("dataset", sa.ForeignKey("dataset.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("sample", sa.ForeignKey("sample.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("score", sa.Float, nullable=False),
+    sa.Column("cluster", sa.Integer),
+    sa.Index("finding_page", "dataset", "kind", "score", "sample"),
+    sa.Index("finding_cluster", "dataset", "kind", "cluster", "sample"),
+    sa.Index("finding_sample", "sample"),
+    sqlite_with_rowid=False,
+)
+"""What the last checkup suspects (dataset/findings.py): a greater score is a stronger suspicion.
+
+Samples that belong together, as duplicates do, share a cluster.
 """
 
 version = sa.Table(
@@ -139,3 +206,13 @@ RULES = (
     """CREATE TRIGGER votes_are_fixed BEFORE UPDATE ON votes
     BEGIN SELECT RAISE(ABORT, 'votes are fixed once they are stored'); END""",
 )
+
+MIGRATIONS = {
+    1: (
+        # Versions of schema 1 wrote the samples of an import in a row too.
+        "INSERT INTO arrival (batch, dataset, what, who, at, first, last) "
+        "SELECT batch, dataset, max(why), max(who), max(at), min(sample), max(sample) "
+        "FROM event WHERE kind = 'import' GROUP BY batch, dataset",
+    )
+}
+"""Schema version -> statements that make the next one of it, after its new tables and indexes are there."""

@@ -134,6 +134,9 @@ class Store:
         with self.write() as connection:
             if _is_ready(connection):
                 return
+            if found := connection.exec_driver_sql("PRAGMA user_version").scalar_one():
+                _migrate(connection, found)
+                return
             if existing := sa.inspect(connection).get_table_names():
                 raise StorageError(
                     "A store is an empty file or a database made by this program. "
@@ -202,6 +205,18 @@ def _is_ready(connection: sa.Connection) -> bool:
             f"Received: schema={found}. Update the program, or open another workspace."
         )
     return found == schema.SCHEMA_VERSION
+
+
+def _migrate(connection: sa.Connection, found: int) -> None:
+    """Bring a database of an older version up to date."""
+    schema.tables.create_all(connection)
+    for table in schema.tables.tables.values():
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
+    for older in range(found, schema.SCHEMA_VERSION):
+        for statement in schema.MIGRATIONS[older]:
+            connection.exec_driver_sql(statement)
+    connection.exec_driver_sql(f"PRAGMA user_version = {schema.SCHEMA_VERSION}")
 
 
 def _dataset(row: sa.Row) -> Dataset:

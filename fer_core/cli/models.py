@@ -1,71 +1,36 @@
-"""The command line: a thin layer of words over the engine. `python -m fer_core --help` lists it."""
+"""Commands on models: train, stop, runs, models, evaluate."""
 
 import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
-import pandas as pd
-
-from fer_core import __version__
-from fer_core.dataset import arrays, importers, practice, versions
+from fer_core.dataset import arrays, versions
 from fer_core.dataset.store import Store
-from fer_core.errors import BadInput, FerError
+from fer_core.errors import BadInput
 from fer_core.evaluation import report
-from fer_core.imaging import decode, detectors
-from fer_core.inference import photo
-from fer_core.inference.photo import PhotoResult
 from fer_core.inference.predictor import Predictor
 from fer_core.labels import LABEL_SETS
 from fer_core.training import runs
 from fer_core.training.config import TrainingConfig
 from fer_core.zoo import library, specs
 
+_NUMBERS = {
+    "epochs": int,
+    "batch_size": int,
+    "learning_rate": float,
+    "warmup_epochs": float,
+    "weight_decay": float,
+    "label_smoothing": float,
+    "second_head": float,
+    "seed": int,
+    "threads": int,
+}
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 when it did what was asked, 1 when not, 2 for a wrong call."""
-    options = _parser().parse_args(arguments)
-    try:
-        return options.run(options)
-    except FerError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
-        return 130
 
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "fer_core", description="Facial expressions: data, training, prediction."
-    )
-    parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    add = commands.add_parser("predict", help="read the expressions in photos")
-    add.add_argument("photos", nargs="+", type=Path, metavar="PHOTO")
-    add.add_argument("--model", help="id of a model (see: models)")
-    add.add_argument("--detector", default=detectors.DEFAULT, choices=sorted(detectors.DETECTORS))
-    add.add_argument("--whole", action="store_true", help="take each picture as one face")
-    out = add.add_mutually_exclusive_group()
-    out.add_argument("--json", action="store_true", help="print JSON")
-    out.add_argument("--csv", type=Path, metavar="FILE", help="write a table, one row a face")
-    add.add_argument("--draw", type=Path, metavar="FOLDER", help="write the photos with boxes")
-    add.set_defaults(run=_predict)
-
-    add = commands.add_parser("import", help="bring a dataset into the store")
-    add.add_argument("path", type=Path)
-    add.add_argument("--name", default="fer2013", help="the dataset's name")
-    add.add_argument("--votes", type=Path, metavar="FILE", help="FER+ votes, row by row")
-    add.set_defaults(run=_import)
-
-    add = commands.add_parser("practice", help="draw the practice dataset into the store")
-    add.add_argument("--name", default=practice.NAME)
-    add.set_defaults(run=_practice)
-
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add this file's commands to the parser."""
     add = commands.add_parser("train", help="train a network; Ctrl-C stops it and keeps the best epoch")
     add.add_argument("spec", nargs="?", choices=sorted(specs.SPECS))
     add.add_argument("--data", metavar="NAME[@VERSION]")
@@ -99,114 +64,6 @@ def _parser() -> argparse.ArgumentParser:
     add.add_argument("--labels", default="raw", choices=("raw", "ferplus"), help="the truth: labels or votes")
     add.add_argument("--json", type=Path, metavar="FILE", help="write the whole record")
     add.set_defaults(run=_evaluate)
-    return parser
-
-
-_NUMBERS = {
-    "epochs": int,
-    "batch_size": int,
-    "learning_rate": float,
-    "warmup_epochs": float,
-    "weight_decay": float,
-    "label_smoothing": float,
-    "second_head": float,
-    "seed": int,
-    "threads": int,
-}
-
-
-def _predict(options: argparse.Namespace) -> int:
-    """Photos are read one by one: a folder of any size fits in memory. A bad one does not stop the others."""
-    predictor = Predictor.load(library.find(options.model or library.default_id() or "").folder)
-    detector = detectors.get(options.detector)
-    tables, failed = [], 0
-    if options.draw:
-        options.draw.mkdir(parents=True, exist_ok=True)
-    for path in options.photos:
-        try:
-            image = decode.decode_image(_bytes(path))
-            result = photo.analyse(image, predictor, detector, path.name, whole=options.whole)
-        except BadInput as error:
-            failed += 1
-            print(f"{path}: {error}", file=sys.stderr)
-            continue
-        tables.append(photo.table([result]))
-        if options.draw:
-            (options.draw / f"{path.stem}.faces.png").write_bytes(decode.encode_png(photo.annotated(result)))
-        if options.json:
-            print(json.dumps(_as_json(result)))
-        elif not options.csv:
-            print("\n".join(_lines(result)))
-    if options.csv:
-        frame = pd.concat(tables) if tables else pd.DataFrame()
-        frame.to_csv(options.csv, index=False)
-        print(f"{len(tables)} photos, {len(frame)} rows: {options.csv}")
-    return 1 if failed else 0
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadInput(f"A photo is a file that can be read ({error.strerror}).") from error
-
-
-def _lines(result: PhotoResult) -> list[str]:
-    if not result.faces:
-        return [f"{result.name}: no face found (--whole takes the picture as one face)"]
-    return [
-        f"{result.name}: face {number} {found.verdict.sentence}"
-        + (f" [{'; '.join(found.warnings)}]" if found.warnings else "")
-        for number, found in enumerate(result.faces, 1)
-    ]
-
-
-def _as_json(result: PhotoResult) -> dict:
-    """One photo as JSON: box in px of the upright photo, probabilities by name."""
-    return {
-        "file": result.name,
-        "model": result.model,
-        "faces": [
-            {
-                "box": asdict(found.face.box) if found.face else None,
-                "looks": found.verdict.label,
-                "sure": found.verdict.sure,
-                "probabilities": {
-                    n: round(float(p), 5)
-                    for n, p in zip(result.labels.names, found.probabilities, strict=True)
-                },
-                "warnings": list(found.warnings),
-            }
-            for found in result.faces
-        ],
-    }
-
-
-def _progress(done: int, total: int | None, text: str = "") -> None:
-    share = f"{done / total:4.0%} " if total else ""
-    print(f"\r{share} {text} ", end="", file=sys.stderr, flush=True)
-
-
-def _practice(options: argparse.Namespace) -> int:
-    outcome = practice.import_practice(Store.open(), name=options.name, progress=_progress)
-    print(f"\n{outcome.rows} drawn faces in {outcome.dataset!r}, {outcome.added} of them new")
-    return 0
-
-
-def _import(options: argparse.Namespace) -> int:
-    outcome = importers.import_any(
-        Store.open(), options.path, name=options.name, votes=options.votes, progress=_progress
-    )
-    print(
-        f"\n{outcome.rows:,} rows, {outcome.added:,} new in {outcome.dataset!r}: "
-        f"{outcome.duplicates:,} exact duplicates, {outcome.blank} blank, "
-        f"{outcome.votes:,} with votes, {outcome.seconds:.1f} s"
-    )
-    for split, counts in outcome.counts.items():
-        print(
-            f"  {split}: " + ", ".join(f"{label or 'no label'} {n:,}" for label, n in sorted(counts.items()))
-        )
-    return 0
 
 
 def _train(options: argparse.Namespace) -> int:
