@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import streamlit as st
 
+from fer_core import workspace
+from fer_core.dataset.store import Store
 from fer_core.imaging import detectors
 from fer_core.imaging.decode import decode_image, encode_png
 from fer_core.imaging.detectors import base
@@ -16,6 +18,20 @@ from fer_core.zoo.card import Card
 SAMPLES = ("An astronaut", "In bad light", "No face")
 """Photos that need no upload. The astronaut is Eileen Collins (NASA, public domain); the coffee is by
 Rachel Michetti (CC0); scikit-image ships both."""
+
+
+def store() -> Store:
+    """The datasets of this workspace.
+
+    Raises:
+        StorageError: the database cannot be opened.
+    """
+    return _store(str(workspace.root() / "studio.db"))
+
+
+@st.cache_resource(show_spinner=False)
+def _store(path: str) -> Store:
+    return Store.open(path)
 
 
 def models() -> dict[str, Card]:

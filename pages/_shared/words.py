@@ -88,6 +88,11 @@ def many(count: int, one: str, more: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
+def left(seconds: float) -> str:
+    """ "12 s left", "3 min left"."""
+    return f"{seconds:.0f} s left" if seconds < 90 else f"{seconds / 60:.0f} min left"
+
+
 def served_here() -> bool:
     """Whether the browser runs on the computer that the app runs on, as far as the app can know.
 
