@@ -10,6 +10,7 @@ from drawn_fer2013 import filled
 
 from fer_core.dataset import schema
 from fer_core.dataset import store as store_module
+from fer_core.dataset.ledger import relabel, undo
 from fer_core.dataset.store import Store, ensure_dataset
 from fer_core.errors import BadInput, Conflict, NotFound, StorageError
 from fer_core.imaging.decode import decode_image, pixel_id
@@ -144,7 +145,9 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path):
     filled(tmp_path, 6).close()
     path = next(tmp_path.glob("*.db"))
     with sqlite3.connect(path) as old:
-        for table in ("arrival", "measure", "finding", "checkup"):
+        for trigger in ("sample_is_counted", "relabelled_is_counted", "deleted_is_counted"):
+            old.execute(f"DROP TRIGGER {trigger}")
+        for table in ("arrival", "measure", "finding", "checkup", "tally"):
             old.execute(f"DROP TABLE {table}")
         for index in ("sample_all", "sample_split", "sample_shuffled", "sample_subject", "event_change"):
             old.execute(f"DROP INDEX {index}")
@@ -154,5 +157,31 @@ def test_a_database_of_the_first_schema_is_brought_up_to_date(tmp_path):
     with store.read() as connection:
         arrival = connection.execute(sa.select(schema.arrival)).one()
         indexes = {index["name"] for index in sa.inspect(connection).get_indexes("sample")}
+        tally = connection.scalar(sa.select(sa.func.sum(schema.tally.c.n)))
     assert (arrival.first, arrival.last) == (1, 6)
-    assert "sample_shuffled" in indexes
+    assert "sample_shuffled" in indexes and tally == 6
+    relabel(store, [(1, "sad"), (2, None)], "Ada")
+    assert_tally_is_true(store)
+
+
+def test_the_tally_follows_every_change(tmp_path):
+    store = filled(tmp_path, 20)
+    relabel(store, [(1, "sad"), (2, None), (3, "not a face")], "Ada")
+    undo(store, "Ada")
+    relabel(store, [(1, "happy"), (4, None)], "Ada")
+    with store.write() as connection:
+        connection.execute(sa.delete(schema.sample).where(schema.sample.c.id == 5))
+    assert_tally_is_true(store)
+
+
+def assert_tally_is_true(store):
+    sample, tally = schema.sample.c, schema.tally.c
+    label = sa.func.ifnull(sample.label, "")
+    with store.read() as connection:
+        counted = connection.execute(
+            sa.select(sample.dataset, sample.split, label, sa.func.count()).group_by(
+                sample.dataset, sample.split, label
+            )
+        ).all()
+        kept = connection.execute(sa.select(schema.tally).where(tally.n > 0)).all()
+    assert sorted(map(tuple, kept)) == sorted(map(tuple, counted))

@@ -71,6 +71,20 @@ sample = sa.Table(
 )
 """One occurrence of a picture in a dataset. `label` repeats the ledger's newest event."""
 
+tally = sa.Table(
+    "tally",
+    tables,
+    sa.Column("dataset", sa.Integer, primary_key=True),
+    sa.Column("split", sa.Text, primary_key=True),
+    sa.Column("label", sa.Text, primary_key=True),
+    sa.Column("n", sa.Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""How many samples each split and label has, kept by triggers: counting a million rows takes a while.
+
+`label` is "" for samples without one.
+"""
+
 votes = sa.Table(
     "votes",
     tables,
@@ -185,26 +199,35 @@ version = sa.Table(
 )
 """A name for a place in the ledger."""
 
+_COUNT = """INSERT INTO tally (dataset, split, label, n)
+    VALUES ({row}.dataset, {row}.split, ifnull({row}.label, ''), 1) ON CONFLICT DO UPDATE SET n = n {change}"""
+
 # The database keeps these rules itself, so that no code, script or hurried hand can break them.
 RULES = (
-    """CREATE TRIGGER event_is_never_changed BEFORE UPDATE ON event
+    """CREATE TRIGGER IF NOT EXISTS event_is_never_changed BEFORE UPDATE ON event
     BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: events are never changed'); END""",
-    """CREATE TRIGGER event_is_never_deleted BEFORE DELETE ON event
+    """CREATE TRIGGER IF NOT EXISTS event_is_never_deleted BEFORE DELETE ON event
     BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: events are never deleted'); END""",
     # INSERT OR REPLACE would delete a row without firing the trigger above.
-    """CREATE TRIGGER event_is_never_replaced BEFORE INSERT ON event
+    """CREATE TRIGGER IF NOT EXISTS event_is_never_replaced BEFORE INSERT ON event
     WHEN EXISTS (SELECT 1 FROM event WHERE id = NEW.id)
     BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: events are never replaced'); END""",
-    """CREATE TRIGGER event_sets_label AFTER INSERT ON event WHEN NEW.kind <> 'removed'
+    """CREATE TRIGGER IF NOT EXISTS event_sets_label AFTER INSERT ON event WHEN NEW.kind <> 'removed'
     BEGIN UPDATE sample SET label = NEW.new WHERE id = NEW.sample AND label IS NOT NEW.new; END""",
-    """CREATE TRIGGER label_follows_ledger BEFORE UPDATE OF label ON sample
+    """CREATE TRIGGER IF NOT EXISTS label_follows_ledger BEFORE UPDATE OF label ON sample
     WHEN NEW.label IS NOT (SELECT new FROM event WHERE sample = NEW.id ORDER BY id DESC LIMIT 1)
     BEGIN SELECT RAISE(ABORT, 'a label changes only through the ledger: add an event'); END""",
     # Versions name only a place in the ledger; they hold because the rest of a sample never changes.
-    """CREATE TRIGGER sample_is_fixed BEFORE UPDATE OF id, dataset, image, source, split ON sample
+    """CREATE TRIGGER IF NOT EXISTS sample_is_fixed BEFORE UPDATE OF id, dataset, image, source, split ON sample
     BEGIN SELECT RAISE(ABORT, 'picture, source and split of a sample are fixed at import'); END""",
-    """CREATE TRIGGER votes_are_fixed BEFORE UPDATE ON votes
+    """CREATE TRIGGER IF NOT EXISTS votes_are_fixed BEFORE UPDATE ON votes
     BEGIN SELECT RAISE(ABORT, 'votes are fixed once they are stored'); END""",
+    f"""CREATE TRIGGER IF NOT EXISTS sample_is_counted AFTER INSERT ON sample
+    BEGIN {_COUNT.format(row="NEW", change="+ 1")}; END""",
+    f"""CREATE TRIGGER IF NOT EXISTS relabelled_is_counted AFTER UPDATE OF label ON sample
+    BEGIN {_COUNT.format(row="OLD", change="- 1")}; {_COUNT.format(row="NEW", change="+ 1")}; END""",
+    f"""CREATE TRIGGER IF NOT EXISTS deleted_is_counted AFTER DELETE ON sample
+    BEGIN {_COUNT.format(row="OLD", change="- 1")}; END""",
 )
 
 MIGRATIONS = {
@@ -213,6 +236,8 @@ MIGRATIONS = {
         "INSERT INTO arrival (batch, dataset, what, who, at, first, last) "
         "SELECT batch, dataset, max(why), max(who), max(at), min(sample), max(sample) "
         "FROM event WHERE kind = 'import' GROUP BY batch, dataset",
+        "INSERT INTO tally (dataset, split, label, n) "
+        "SELECT dataset, split, ifnull(label, ''), count(*) FROM sample GROUP BY 1, 2, 3",
     )
 }
 """Schema version -> statements that make the next one of it, after its new tables and indexes are there."""

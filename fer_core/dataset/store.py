@@ -213,6 +213,8 @@ def _migrate(connection: sa.Connection, found: int) -> None:
     for table in schema.tables.tables.values():
         for index in table.indexes:
             index.create(connection, checkfirst=True)
+    for rule in schema.RULES:
+        connection.exec_driver_sql(rule)
     for older in range(found, schema.SCHEMA_VERSION):
         for statement in schema.MIGRATIONS[older]:
             connection.exec_driver_sql(statement)
