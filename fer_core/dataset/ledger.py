@@ -52,7 +52,8 @@ class Change:
     Attributes:
         batch: its name in the ledger; `undo` takes it.
         events: ids of the new events.
-        kept: samples that an undo left alone, because someone labelled them again since.
+        kept: samples that an undo left alone, because someone labelled them again since; or that
+            a restored version did not have.
     """
 
     batch: str
@@ -159,6 +160,20 @@ def undo(store: Store, who: str, batch: str | None = None, why: str = "") -> Cha
         ]
         kept = tuple(e.sample for e in events if not stands[e.id])
         return _write(connection, rows, _new_batch(), {"who": person, "why": why}, kept)
+
+
+def record(connection: sa.Connection, rows: list[dict], who: str, **shared: str) -> Change:
+    """Write labellings within a transaction of the caller's, as one batch that `undo` takes back.
+
+    Args:
+        rows: sample, dataset, old (the label it has now) and new of each; may carry a `why` of their own.
+        shared: what all events have in common: why, surfaced_by, sitting.
+
+    Raises:
+        BadInput: no name in `who`.
+    """
+    common = {"kind": "label", "why": "", **shared, "who": _person(who)}
+    return _write(connection, rows, _new_batch(), common)
 
 
 def history(store: Store, sample: int) -> list[Event]:

@@ -174,8 +174,15 @@ def ensure_dataset(connection: sa.Connection, name: str, label_set: LabelSet, no
     columns = schema.dataset.c
     if connection.scalar(sa.select(columns.id).where(columns.name == cleaned)) is None:
         content = {"name": label_set.name, "names": list(label_set.names)}
+        # A number that the ledger knows belongs to a dataset that was deleted.
+        used = connection.scalars(
+            sa.select(sa.func.max(columns.id)).union_all(sa.select(sa.func.max(schema.event.c.dataset)))
+        ).all()
+        key = max((number for number in used if number), default=0) + 1
         connection.execute(
-            sa.insert(schema.dataset).values(name=cleaned, label_set=content, created=now(), note=note)
+            sa.insert(schema.dataset).values(
+                id=key, name=cleaned, label_set=content, created=now(), note=note
+            )
         )
     found = find_dataset(connection, cleaned)
     if found.label_set.names != label_set.names:

@@ -15,6 +15,12 @@ from fer_core.errors import BadInput, Conflict, NotFound
 
 _version = schema.version.c
 
+_removed = sa.literal_column(
+    "(SELECT count(*) FROM event gone WHERE gone.dataset = version.dataset AND gone.kind = 'removed' "
+    "AND gone.id > version.event "
+    "AND (SELECT min(id) FROM event WHERE sample = gone.sample) <= version.event)"
+).label("removed")
+
 
 @dataclass(frozen=True)
 class Version:
@@ -23,8 +29,9 @@ class Version:
     Attributes:
         id: `manifest_id` of its manifest.
         event: place in the ledger: the last event that counts.
-        rows: number of samples.
+        rows: number of samples when it was frozen.
         at: UTC, ISO 8601.
+        removed: how many of them were deleted for good since; what is left has another id.
     """
 
     id: str
@@ -35,6 +42,7 @@ class Version:
     who: str
     at: str
     note: str
+    removed: int = 0
 
 
 def freeze(store: Store, dataset: str, name: str, who: str, note: str = "") -> Version:
@@ -86,8 +94,18 @@ def versions(store: Store, dataset: str) -> list[Version]:
     """
     with store.read() as connection:
         key = find_dataset(connection, dataset).id
-        query = sa.select(schema.version).where(_version.dataset == key).order_by(_version.event, _version.at)
-        return [Version(**{**row._mapping, "dataset": dataset}) for row in connection.execute(query)]
+        query = sa.select(schema.version, _removed).where(_version.dataset == key)
+        rows = connection.execute(query.order_by(_version.event, _version.at)).all()
+    return [Version(**{**row._mapping, "dataset": dataset}) for row in rows]
+
+
+def find(store: Store, dataset: str, version: str) -> Version:
+    """The version of that name or id.
+
+    Raises:
+        NotFound: no such dataset or version.
+    """
+    return _find(versions(store, dataset), version)
 
 
 def manifest(store: Store, dataset: str, version: Version | str | None = None) -> pd.DataFrame:
