@@ -1,6 +1,7 @@
 """Read a file, or the right member of a zip or tar archive, as a stream: nothing is unpacked to disk."""
 
 import gzip
+import lzma
 import os
 import tarfile
 import zipfile
@@ -30,6 +31,8 @@ _BROKEN = (
     OSError,
     NotImplementedError,  # a kind of compression that zipfile does not know
     RuntimeError,  # zipfile: a password is needed
+    UnicodeDecodeError,  # zipfile: a name that is not what it says
+    lzma.LZMAError,
 )
 
 
@@ -75,7 +78,7 @@ def open_member(path: str | Path, rank: Callable[[str, bytes], int], wanted: str
     """
     path = Path(path)
     with ExitStack() as stack:
-        with _explained(path.name):
+        with explained(path.name):
             if not path.is_file():
                 raise BadInput(f"An import needs a file. Received: {path}, which is not one. Check the path.")
             member = _open(stack, path, rank, wanted)
@@ -90,7 +93,7 @@ def blocks(member: Member, size: int = 2 << 20) -> Generator[bytes, None, None]:
     """
     unpacked = 0
     while True:
-        with _explained(member.outer):
+        with explained(member.outer):
             block = member.stream.read(size)
         if not block:
             return
@@ -184,7 +187,7 @@ def _nothing(wanted: str, seen: list[str]) -> BadInput:
 
 
 @contextmanager
-def _explained(name: str) -> Iterator[None]:
+def explained(name: str) -> Iterator[None]:
     """Around reading only: what the caller does with the bytes has errors of its own."""
     try:
         yield

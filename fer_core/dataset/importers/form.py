@@ -19,6 +19,7 @@ class Found(NamedTuple):
         subject: who is shown, where the source says.
         valence, arousal: -1..1.
         votes: raters per label, as the source names the labels.
+        data: the encoded picture, where it stands within a list; None reads the entry.
     """
 
     source: str
@@ -29,6 +30,7 @@ class Found(NamedTuple):
     valence: float | None = None
     arousal: float | None = None
     votes: dict[str, int] | None = None
+    data: bytes | None = None
 
 
 @dataclass
