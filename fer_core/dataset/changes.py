@@ -90,12 +90,12 @@ def counts(store: Store, dataset: str, version: Version | str | None = None) -> 
         NotFound: no such dataset or version.
     """
     place = _place(store, dataset, version)
-    sample = schema.sample.c
-    query = sa.select(sample.split, sa.func.coalesce(sample.label, ""), sa.func.count())
+    tally = schema.tally.c
+    query = sa.select(tally.label, tally.split, tally.n)
     with store.read() as connection:
         key = find_dataset(connection, dataset).id
-        rows = connection.execute(query.where(sample.dataset == key).group_by(sample.split, sample.label))
-        found = {(label, split): count for split, label, count in rows}
+        rows = connection.execute(query.where(tally.dataset == key))
+        found = {(row.label, row.split): row.n for row in rows}
         since = _diff(connection, key, place, _NOW)
     # From the present state backwards: far fewer labels were changed since than there are samples.
     since = since[since["split"].notna()]

@@ -15,7 +15,7 @@ from fer_core.errors import BadInput, Conflict, NotFound
 
 _version = schema.version.c
 
-_removed = sa.literal_column(
+_removed: sa.Label[int] = sa.literal_column(
     "(SELECT count(*) FROM event gone WHERE gone.dataset = version.dataset AND gone.kind = 'removed' "
     "AND gone.id > version.event "
     "AND (SELECT min(id) FROM event WHERE sample = gone.sample) <= version.event)"
