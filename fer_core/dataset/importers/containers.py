@@ -42,7 +42,7 @@ BUDGET, RATIO = 8 << 30, 50
 Pictures hardly shrink when they are packed; what shrinks to a fiftieth is no dataset.
 """
 
-LISTS = frozenset(".csv .tsv .txt .json .jsonl .md .xml .lst".split())
+LISTS = frozenset(".csv .tsv .txt .json .jsonl .md .xml .lst .npy .parquet".split())
 
 _LEFT_BEHIND = frozenset(("__macosx", "thumbs.db", "desktop.ini"))
 

@@ -1,0 +1,122 @@
+"""Parquet with the pictures in it: what FER Studio exports, and what Hugging Face's datasets are kept in."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from fer_core.dataset.importers import lists
+from fer_core.dataset.importers.form import Form, Found, Reading
+from fer_core.dataset.importers.forms import table
+from fer_core.dataset.importers.source import Source
+from fer_core.errors import BadInput
+
+ENDING = ".parquet"
+
+
+def _fits(source: Source) -> int:
+    found = lists.entries(source, ENDING)
+    return 8 if found and all(source.head(path, 4) == "PAR1" for path in found) else 0
+
+
+def _read(source: Source) -> Reading:
+    problems: lists.Problems = {}
+    found: dict[str, Found] = {}
+    files = lists.Files(source)
+    for path in lists.entries(source, ENDING):
+        for row in _rows(source, path, files, problems):
+            if row.source in found:
+                lists.note(problems, table.REPEATED, f"{path}: {row.source}")
+            else:
+                found[row.source] = row
+    names = table.numbered({row.label for row in found.values() if row.label}, problems)
+    return Reading(lambda: iter(found.values()), names, None, problems)
+
+
+def _rows(source: Source, path: str, files: lists.Files, problems: lists.Problems) -> Iterator[Found]:
+    content = _opened(source, path)
+    small = content.drop_columns([f.name for f in content.schema if _is_picture(f.type)]).to_pylist()
+    held = next((content[f.name] for f in content.schema if _is_picture(f.type)), None)
+    inner = held is not None and pa.types.is_struct(held.type)
+    paths = pc.struct_field(held, "path").to_pylist() if inner and _has(held, "path") else [""] * len(small)
+    data = pc.struct_field(held, "bytes") if inner else held
+    if data is None and "path" not in table.columns(list(small[0] if small else {})):
+        raise BadInput(
+            "A Parquet table of pictures has a column of image files, or of their paths. "
+            f"Received: {path} with {', '.join(content.schema.names)}. Choose another file."
+        )
+    sizes = pc.binary_length(data).to_pylist() if data is not None else []
+    named = table.columns([name.lower() for name in content.schema.names])
+    classes, split = _class_names(content.schema), lists.split_of_name(path)
+    mounted: dict[str, int] = {}
+    for place, values in enumerate(small):
+        row = {name.lower(): _text(value, classes.get(name)) for name, value in values.items()}
+        written = row.get(named.get("path", ""), "") or paths[place] or ""
+        key: str | None = f"{path}:{place + 1}"
+        if data is None:
+            key = files.find(written, path)
+        elif not sizes[place]:
+            key = None
+        if key is None:
+            lists.note(problems, table.MISSING, f"{path}, row {place + 1:,}: {written}")
+            continue
+        given = table.described(key, row, named, split, problems)
+        if data is not None:
+            mounted[key] = sizes[place]
+            # The file's own name is what another export of the same samples would say too.
+            given = given._replace(source=written or key)
+        yield given
+    if data is not None:
+        source.mount(lists.Held(path, mounted, _giver(data, path)))
+
+
+def _giver(data: pa.ChunkedArray, path: str) -> Callable[[str], bytes]:
+    return lambda key: data[int(key.removeprefix(f"{path}:")) - 1].as_py()
+
+
+def _opened(source: Source, path: str) -> pa.Table:
+    try:
+        return pq.read_table(io.BytesIO(source.read(path)))
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise BadInput(
+            f"A Parquet file must be whole. Received: {path} ({str(error)[:120]}). Get it again."
+        ) from error
+
+
+def _is_picture(kind: pa.DataType) -> bool:
+    """A column of files: bytes, or bytes with a path as Hugging Face keeps them."""
+    if pa.types.is_struct(kind):
+        return any(field.name == "bytes" and _is_picture(field.type) for field in kind)
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def _has(column: pa.ChunkedArray, name: str) -> bool:
+    return any(field.name == name for field in column.type)
+
+
+def _class_names(schema: pa.Schema) -> dict[str, list[str]]:
+    """Names of numbered classes, by column, where Hugging Face's metadata has them."""
+    try:
+        features = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
+        return {name: [*map(str, f["names"])] for name, f in features.items() if f.get("names")}
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return {}
+
+
+def _text(value: Any, names: list[str] | None) -> str:
+    if names and isinstance(value, int) and 0 <= value < len(names):
+        return names[value]
+    return "" if value is None or isinstance(value, (dict, list, bytes)) else str(value).strip()
+
+
+FORM = Form(
+    key="parquet",
+    title="Parquet",
+    sentence="A table with a column of pictures or of their paths, as FER Studio and Hugging Face write it.",
+    fits=_fits,
+    read=_read,
+)
