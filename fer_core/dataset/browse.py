@@ -34,8 +34,9 @@ ORDERS = {
     "class": "by class",
     "name": "by name",
     "suspicious": "most suspicious first",
+    "groups": "group by group",
 }
-"""Orders of a grid, in words. "suspicious" needs a filter by finding; without one it is "imported"."""
+"""Orders of a grid, in words. The last two need a filter by finding; without one they are "imported"."""
 
 _sample, _event, _finding = schema.sample.c, schema.event.c, schema.finding.c
 
@@ -431,5 +432,7 @@ def _order(order: str, where: Filter) -> tuple[list[sa.ColumnElement], bool]:
     id = _sample.id if where.finding is None else _finding.sample
     if order == "suspicious" and where.finding is not None:
         return [_finding.score, id], True
+    if order == "groups" and where.finding is not None:
+        return [_finding.cluster, id], False
     columns = {"shuffled": [_sample.image, id], "class": [_sample.label, id], "name": [_sample.source]}
     return columns.get(order, [id]), order == "latest"

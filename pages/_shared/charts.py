@@ -14,7 +14,7 @@ _LIGHT = [[0, "#F3F7F7"], [1, "#1F6F78"]]
 _DARK = [[0, "#1B2225"], [1, "#2F8F9A"]]
 """One hue, opaque: Plotly chooses black or white text for each cell by its colour."""
 
-_BUTTONS = {
+BUTTONS = {
     "displaylogo": False,
     "modeBarButtons": [["toImage"]],
     "toImageButtonOptions": {"format": "svg"},
@@ -85,8 +85,8 @@ def confusion(matrix: np.ndarray, names: Sequence[str], key: str, alt: str) -> N
     )
     figure.update_xaxes(title="predicted as", side="top", fixedrange=True, showgrid=False, tickangle=-40)
     figure.update_yaxes(title="true", autorange="reversed", fixedrange=True, showgrid=False, automargin=True)
-    _plain(figure, height=46 * len(names) + 90)
-    st.plotly_chart(figure, key=key, config=_BUTTONS, alt=alt)
+    plain(figure, height=46 * len(names) + 90)
+    st.plotly_chart(figure, key=key, config=BUTTONS, alt=alt)
 
 
 def per_class(
@@ -124,12 +124,13 @@ def per_class(
         showgrid=True,
         gridcolor="rgba(128,128,128,0.15)",
     )
-    _plain(figure, height=34 * len(names) + 80)
+    plain(figure, height=34 * len(names) + 80)
     figure.update_layout(showlegend=True, legend={"orientation": "h", "y": -0.12, "x": 0})
-    st.plotly_chart(figure, key=key, config=_BUTTONS, alt="Recall and precision for each expression")
+    st.plotly_chart(figure, key=key, config=BUTTONS, alt="Recall and precision for each expression")
 
 
-def _plain(figure: go.Figure, height: int) -> None:
+def plain(figure: go.Figure, height: int) -> None:
+    """What all charts have in common: no frame, no background, no dragging, no legend unless asked for."""
     figure.update_layout(
         height=height,
         margin={"l": 4, "r": 4, "t": 4, "b": 4},

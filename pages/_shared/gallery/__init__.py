@@ -1,0 +1,129 @@
+"""A grid of pictures: click one to open it, mark several to act on them."""
+
+import base64
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from fer_core import labels
+from fer_core.dataset.browse import Tile
+from fer_core.dataset.store import Store
+from fer_core.imaging.decode import decode_image, encode_jpeg, encode_png
+
+THUMBNAIL = 160
+"""px of the longer side; screens with small pixels show a tile of 96 px with twice as many."""
+
+_KEPT = 6000
+"""Thumbnails in memory, 2 to 6 kB each."""
+
+_HERE = Path(__file__).parent
+
+
+def show(
+    store: Store,
+    tiles: Sequence[Tile],
+    key: str,
+    *,
+    on_open: Callable[[int], None],
+    captions: Callable[[Tile], str] | None = None,
+    choosing: bool = False,
+    size: int = 96,
+    one_row: bool = False,
+) -> list[int]:
+    """Draw tiles in their order.
+
+    Args:
+        on_open: called with the sample that was clicked, before the page runs again.
+        captions: what stands below a picture; None is its label, "" nothing.
+        choosing: whether several can be marked.
+        size: least width of a tile, css px.
+        one_row: show as many as fit beside each other, and no more.
+
+    Returns:
+        The marked samples.
+    """
+    thumbs = thumbnails(store, [tile.image for tile in tiles])
+    data = {
+        "tiles": [_data(tile, thumbs[tile.image], captions or _label) for tile in tiles],
+        "choosing": choosing,
+        "size": size,
+        "oneRow": one_row,
+        "clears": st.session_state.get(f"{key} clears", 0),
+    }
+
+    def opened() -> None:
+        if (sample := st.session_state[key].get("opened")) is not None:
+            on_open(int(sample))
+
+    result = _component()(
+        key=key, data=data, on_opened_change=opened, on_chosen_change=lambda: None, default={"chosen": []}
+    )
+    known = {tile.sample for tile in tiles}
+    return [sample for sample in result.chosen or [] if sample in known] if choosing else []
+
+
+def clear_choice(key: str) -> None:
+    """Unmark everything in a gallery; for callbacks."""
+    st.session_state[f"{key} clears"] = st.session_state.get(f"{key} clears", 0) + 1
+
+
+def thumbnails(store: Store, images: Sequence[str]) -> dict[str, str]:
+    """Small pictures as data: addresses, by image id.
+
+    Raises:
+        NotFound: a picture is not in the store.
+    """
+    kept = _kept()
+    if missing := [image for image in dict.fromkeys(images) if image not in kept]:
+        for image, data in store.image_bytes(missing).items():
+            kept[image] = _address(data)
+    found = {image: kept[image] for image in images}
+    while len(kept) > _KEPT:
+        kept.popitem(last=False)
+    return found
+
+
+def forget() -> None:
+    """Drop all thumbnails from memory, as after pictures were deleted for good."""
+    _kept().clear()
+
+
+def _address(data: bytes) -> str:
+    picture = decode_image(data, max_side=THUMBNAIL)
+    small = max(picture.shape[:2]) <= 64
+    kind, encoded = ("png", encode_png(picture)) if small else ("jpeg", encode_jpeg(picture, 85))
+    return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"
+
+
+def _data(tile: Tile, source: str, captions: Callable[[Tile], str]) -> dict[str, Any]:
+    label = tile.label or "no label"
+    return {
+        "id": tile.sample,
+        "src": source,
+        "alt": f"sample {tile.sample}, labelled {label}",
+        "title": f"{label} · {tile.split} · {tile.source}",
+        "caption": captions(tile),
+        "colour": labels.colour(tile.label or ""),
+    }
+
+
+def _label(tile: Tile) -> str:
+    return tile.label or "no label"
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Callable[..., Any]:
+    return st.components.v2.component(
+        "fer_gallery",
+        html='<div class="grid"></div>',
+        css=(_HERE / "gallery.css").read_text("utf-8"),
+        js=(_HERE / "gallery.js").read_text("utf-8"),
+    )
+
+
+@st.cache_resource(show_spinner=False)
+def _kept() -> OrderedDict[str, str]:
+    return OrderedDict()
