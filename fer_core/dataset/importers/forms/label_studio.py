@@ -1,5 +1,6 @@
 """Label Studio's JSON export: tasks with a picture and the choices of one or several people."""
 
+import base64
 import json
 import re
 from collections import Counter
@@ -15,6 +16,9 @@ from fer_core.errors import BadInput
 
 _HASHED = re.compile(r"(?:^|/)[0-9a-f]{8}-([^/]+)$")
 """Label Studio puts eight hex digits before the name of an uploaded file."""
+
+_WITHIN = "data:image/"
+"""How a picture begins that stands in the task itself, as in our own export."""
 
 _PREFERRED = ("emotion", "expression", "label", "choice", "sentiment")
 _TIED = "Tasks whose annotators disagree evenly; imported without a label"
@@ -44,6 +48,7 @@ def _read(source: Source) -> Reading:
 
 def _tasks(source: Source, problems: lists.Problems) -> Iterator[Found]:
     files = lists.Files(source)
+    inside: dict[str, str] = {}
     for path in lists.entries(source, ".json"):
         for place, task in enumerate(_loaded(source.text(path), path), 1):
             data = task.get("data") if isinstance(task, dict) else None
@@ -51,18 +56,27 @@ def _tasks(source: Source, problems: lists.Problems) -> Iterator[Found]:
                 lists.note(problems, "Tasks without data; left out", f"{path}, task {place:,}")
                 continue
             written = _written(data)
-            picture = _find(files, written, path) or _find(files, str(task.get("file_upload") or ""), path)
+            if written.startswith(_WITHIN):
+                picture: str | None = f"{path}:{place}"
+                inside[f"{path}:{place}"] = written
+            else:
+                picture = _find(files, written, path) or _find(
+                    files, str(task.get("file_upload") or ""), path
+                )
             if picture is None:
                 lists.note(problems, table.MISSING, f"{path}, task {place:,}: {written}")
                 continue
-            choices = _choices(task, problems)
+            truth, choices = _choices(task, problems)
             row = {key.lower(): _text(value) for key, value in data.items()}
             given = table.described(picture, row, table.columns(list(row)), None, problems)
             yield given._replace(
                 source=row.get("source") or picture,
-                label=_label(choices, picture, problems),
-                votes=dict(Counter(choices)) if len(choices) > 1 else None,
+                label=_label(choices, picture, problems) if truth is None else truth or None,
+                votes=dict(Counter(choices)) if len(choices) > (truth is None) else None,
             )
+    # Announced by the length of its text, a third too much.
+    sizes = {key: len(text) for key, text in inside.items()}
+    source.mount(lists.Held(source.name, sizes, lambda key: _unpacked(inside[key])))
 
 
 def _loaded(text: str, path: str) -> list[Any]:
@@ -78,6 +92,8 @@ def _loaded(text: str, path: str) -> list[Any]:
 def _written(data: Mapping[str, Any]) -> str:
     """Where a task's picture was: its field "image", else the first that looks like a picture."""
     texts = [data.get("image"), *data.values()]
+    if within := next((v for v in texts if isinstance(v, str) and v.startswith(_WITHIN)), None):
+        return within
     return next((v for v in texts if isinstance(v, str) and is_picture(v.split("?")[0] or v)), "") or (
         _text(data.get("image"))
     )
@@ -94,29 +110,47 @@ def _find(files: lists.Files, written: str, beside: str) -> str | None:
     return found
 
 
-def _choices(task: Mapping[str, Any], problems: lists.Problems) -> list[str]:
-    """What each annotator chose; predictions, cancelled and empty annotations do not count.
+def _unpacked(text: str) -> bytes:
+    """The bytes of a picture that stands in the task itself; none where they are damaged."""
+    try:
+        return base64.b64decode(text.partition(",")[2])
+    except ValueError:
+        return b""
 
-    An annotation that is marked as ground truth counts alone.
+
+def _choices(task: Mapping[str, Any], problems: lists.Problems) -> tuple[str | None, list[str]]:
+    """What is marked as true, and what each of the others chose.
+
+    Predictions, cancelled and empty annotations do not count. The first is None where nothing is
+    marked as ground truth, and "" where that says there is no label.
     """
     given = task.get("annotations") or task.get("completions") or []
-    whole = [a for a in given if isinstance(a, dict) and not a.get("was_cancelled")]
-    truth = [a for a in whole if a.get("ground_truth")]
-    chosen = []
-    for annotation in truth[:1] or whole:
-        fields: dict[str, list[str]] = {}
-        for result in annotation.get("result") or []:
-            value = result.get("value") if isinstance(result, dict) else None
-            if isinstance(value, dict) and isinstance(value.get("choices"), list):
-                fields.setdefault(str(result.get("from_name")), []).extend(map(str, value["choices"]))
-        if not fields:
+    truth, chosen = None, []
+    for annotation in given:
+        if not isinstance(annotation, dict) or annotation.get("was_cancelled"):
             continue
-        name = next((name for name in _PREFERRED if name in fields), next(iter(fields)))
-        if len(fields[name]) == 1:
-            chosen.append(fields[name][0])
-        else:
-            lists.note(problems, "Annotations with several choices; not counted", ", ".join(fields[name]))
-    return chosen
+        choice = _choice(annotation, problems)
+        if annotation.get("ground_truth"):
+            truth = choice
+        elif choice:
+            chosen.append(choice)
+    return truth, chosen
+
+
+def _choice(annotation: Mapping[str, Any], problems: lists.Problems) -> str:
+    """The one choice of an annotation; "" where there is none, or more than one."""
+    fields: dict[str, list[str]] = {}
+    for result in annotation.get("result") or []:
+        value = result.get("value") if isinstance(result, dict) else None
+        if isinstance(value, dict) and isinstance(value.get("choices"), list):
+            fields.setdefault(str(result.get("from_name")), []).extend(map(str, value["choices"]))
+    if not fields:
+        return ""
+    name = next((name for name in _PREFERRED if name in fields), next(iter(fields)))
+    if len(fields[name]) == 1:
+        return fields[name][0]
+    lists.note(problems, "Annotations with several choices; not counted", ", ".join(fields[name]))
+    return ""
 
 
 def _label(choices: list[str], picture: str, problems: lists.Problems) -> str | None:

@@ -17,6 +17,9 @@ from fer_core.errors import BadInput
 
 ENDING = ".parquet"
 
+SIZE_LIMIT = 2 << 30
+"""Bytes of one file: it is held in memory while its pictures are read."""
+
 
 def _fits(source: Source) -> int:
     found = lists.entries(source, ENDING)
@@ -68,7 +71,7 @@ def _rows(source: Source, path: str, files: lists.Files, problems: lists.Problem
         if data is not None:
             mounted[key] = sizes[place]
             # The file's own name is what another export of the same samples would say too.
-            given = given._replace(source=written or key)
+            given = given._replace(source=written or key, votes=_votes(row.get("votes", "")))
         yield given
     if data is not None:
         source.mount(lists.Held(path, mounted, _giver(data, path)))
@@ -80,11 +83,22 @@ def _giver(data: pa.ChunkedArray, path: str) -> Callable[[str], bytes]:
 
 def _opened(source: Source, path: str) -> pa.Table:
     try:
-        return pq.read_table(io.BytesIO(source.read(path)))
+        return pq.read_table(io.BytesIO(source.read(path, SIZE_LIMIT)))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise BadInput(
             f"A Parquet file must be whole. Received: {path} ({str(error)[:120]}). Get it again."
         ) from error
+
+
+def _votes(text: str) -> dict[str, int] | None:
+    """Raters per label, which our own export writes as JSON."""
+    try:
+        given = json.loads(text or "null")
+    except ValueError:
+        return None
+    if not isinstance(given, dict) or not all(type(n) is int and n >= 0 for n in given.values()):
+        return None
+    return given or None
 
 
 def _is_picture(kind: pa.DataType) -> bool:
