@@ -5,7 +5,7 @@ import io
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
 from fer_core.dataset.importers.ferplus import SPLIT_OF_USAGE
@@ -65,24 +65,6 @@ class Files:
         if len(likely) != 1 or self._meant.setdefault(likely[0], "/".join(parts)) != "/".join(parts):
             return None
         return likely[0]
-
-
-class Held:
-    """Pictures that a list holds itself, for `Source.mount`: pixels in a csv, files in a column."""
-
-    any_order = True
-
-    def __init__(self, name: str, sizes: dict[str, int], give: Callable[[str], bytes]) -> None:
-        self.name, self.sizes, self._give = name, sizes, give
-        self.packed: int | None = None
-        self.problems: dict[str, list[str]] = {}
-
-    def blocks(self, path: str, size: int) -> Generator[bytes, None, None]:
-        data = self._give(path)
-        yield from (data[at : at + size] for at in range(0, len(data), size))
-
-    def in_order(self, paths: Collection[str]) -> list[str]:
-        return list(paths)
 
 
 def pictures(source: Source) -> list[str]:

@@ -115,11 +115,6 @@ class Source:
                 raise containers.too_much(part.name, part.packed)
             yield block
 
-    def mount(self, part: Container) -> None:
-        """Make pictures that a list holds itself readable under paths of their own; not among `entries`."""
-        self._read[part] = 0
-        self._parts.update(dict.fromkeys(part.sizes, part))
-
     def pending(self, paths: Collection[str], limit: int) -> Iterator[tuple[str, Callable[[], bytes]]]:
         """For some entries, in the order that reads fastest, a function that gives the bytes as `read` does.
 

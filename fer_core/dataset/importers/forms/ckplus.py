@@ -94,7 +94,6 @@ def _in_folders(source: Source, problems: lists.Problems) -> Iterator[Found]:
 
 def _pixels(source: Source, problems: lists.Problems) -> Iterator[Found]:
     """emotion,pixels,Usage as in FER2013's csv, with numbers of its own."""
-    pictures: dict[str, bytes] = {}
     for path in _tables(source):
         for place, row in enumerate(lists.rows(source.text(path), path), 1):
             key = f"{PurePosixPath(path).name}:{place}"
@@ -102,11 +101,8 @@ def _pixels(source: Source, problems: lists.Problems) -> Iterator[Found]:
             if picture is None:
                 lists.note(problems, "Rows whose pixels are no square of numbers 0 to 255; left out", key)
                 continue
-            pictures[key] = picture
             split = lists.SPLITS.get(row.get("usage", "").lower())
-            yield Found(key, key, row.get("emotion") or None, split)
-    sizes = {key: len(picture) for key, picture in pictures.items()}
-    source.mount(lists.Held(source.name, sizes, pictures.__getitem__))
+            yield Found(key, path, row.get("emotion") or None, split, data=picture)
 
 
 def _picture(text: str) -> bytes | None:

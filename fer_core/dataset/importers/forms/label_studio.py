@@ -37,18 +37,24 @@ def _fits(source: Source) -> int:
 def _read(source: Source) -> Reading:
     problems: lists.Problems = {}
     found: dict[str, Found] = {}
-    for row in _tasks(source, problems):
+    inside: dict[str, str] = {}
+    for row in _tasks(source, problems, inside):
         if row.source in found:
             lists.note(problems, table.REPEATED, row.source)
         else:
             found[row.source] = row
     names = table.numbered({row.label for row in found.values() if row.label}, problems)
-    return Reading(lambda: iter(found.values()), names, None, problems)
+
+    def rows() -> Iterator[Found]:
+        for row in found.values():
+            yield row._replace(data=_unpacked(inside[row.path])) if row.path in inside else row
+
+    return Reading(rows, names, None, problems)
 
 
-def _tasks(source: Source, problems: lists.Problems) -> Iterator[Found]:
+def _tasks(source: Source, problems: lists.Problems, inside: dict[str, str]) -> Iterator[Found]:
+    """What the tasks say; texts of pictures that stand in them go into `inside`, by the row's path."""
     files = lists.Files(source)
-    inside: dict[str, str] = {}
     for path in lists.entries(source, ".json"):
         for place, task in enumerate(_loaded(source.text(path), path), 1):
             data = task.get("data") if isinstance(task, dict) else None
@@ -74,9 +80,6 @@ def _tasks(source: Source, problems: lists.Problems) -> Iterator[Found]:
                 label=_label(choices, picture, problems) if truth is None else truth or None,
                 votes=dict(Counter(choices)) if len(choices) > (truth is None) else None,
             )
-    # Announced by the length of its text, a third too much.
-    sizes = {key: len(text) for key, text in inside.items()}
-    source.mount(lists.Held(source.name, sizes, lambda key: _unpacked(inside[key])))
 
 
 def _loaded(text: str, path: str) -> list[Any]:

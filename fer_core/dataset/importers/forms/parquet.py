@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -28,19 +28,26 @@ def _fits(source: Source) -> int:
 
 def _read(source: Source) -> Reading:
     problems: lists.Problems = {}
-    found: dict[str, Found] = {}
+    found: dict[str, tuple[Found, pa.Scalar | None]] = {}
     files = lists.Files(source)
     for path in lists.entries(source, ENDING):
-        for row in _rows(source, path, files, problems):
+        for row, picture in _rows(source, path, files, problems):
             if row.source in found:
                 lists.note(problems, table.REPEATED, f"{path}: {row.source}")
             else:
-                found[row.source] = row
-    names = table.numbered({row.label for row in found.values() if row.label}, problems)
-    return Reading(lambda: iter(found.values()), names, None, problems)
+                found[row.source] = row, picture
+    names = table.numbered({row.label for row, _ in found.values() if row.label}, problems)
+
+    def rows() -> Iterator[Found]:
+        for row, picture in found.values():
+            yield row if picture is None else row._replace(data=picture.as_py())
+
+    return Reading(rows, names, None, problems)
 
 
-def _rows(source: Source, path: str, files: lists.Files, problems: lists.Problems) -> Iterator[Found]:
+def _rows(
+    source: Source, path: str, files: lists.Files, problems: lists.Problems
+) -> Iterator[tuple[Found, pa.Scalar | None]]:
     content = _opened(source, path)
     small = content.drop_columns([f.name for f in content.schema if _is_picture(f.type)]).to_pylist()
     held = next((content[f.name] for f in content.schema if _is_picture(f.type)), None)
@@ -52,33 +59,26 @@ def _rows(source: Source, path: str, files: lists.Files, problems: lists.Problem
             "A Parquet table of pictures has a column of image files, or of their paths. "
             f"Received: {path} with {', '.join(content.schema.names)}. Choose another file."
         )
-    sizes = pc.binary_length(data).to_pylist() if data is not None else []
     named = table.columns([name.lower() for name in content.schema.names])
     classes, split = _class_names(content.schema), lists.split_of_name(path)
-    mounted: dict[str, int] = {}
     for place, values in enumerate(small):
         row = {name.lower(): _text(value, classes.get(name)) for name, value in values.items()}
         written = row.get(named.get("path", ""), "") or paths[place] or ""
         key: str | None = f"{path}:{place + 1}"
         if data is None:
             key = files.find(written, path)
-        elif not sizes[place]:
+        elif not data[place].is_valid:
             key = None
         if key is None:
             lists.note(problems, table.MISSING, f"{path}, row {place + 1:,}: {written}")
             continue
         given = table.described(key, row, named, split, problems)
-        if data is not None:
-            mounted[key] = sizes[place]
+        if data is None:
+            yield given, None
+        else:
             # The file's own name is what another export of the same samples would say too.
-            given = given._replace(source=written or key, votes=_votes(row.get("votes", "")))
-        yield given
-    if data is not None:
-        source.mount(lists.Held(path, mounted, _giver(data, path)))
-
-
-def _giver(data: pa.ChunkedArray, path: str) -> Callable[[str], bytes]:
-    return lambda key: data[int(key.removeprefix(f"{path}:")) - 1].as_py()
+            given = given._replace(source=written or key, path=path, votes=_votes(row.get("votes", "")))
+            yield given, data[place]
 
 
 def _opened(source: Source, path: str) -> pa.Table:
