@@ -195,7 +195,7 @@ def _delete(
         "DELETE FROM arrival WHERE NOT EXISTS (SELECT 1 FROM sample WHERE sample.dataset = arrival.dataset "
         "AND sample.id BETWEEN arrival.first AND arrival.last)"
     )
-    gone = dict(connection.execute(sa.select(_doomed)).all())
+    gone: dict[int, str] = dict(connection.execute(sa.select(_doomed)).all())
     run("DELETE FROM doomed")
     kept = len(set(gone.values())) - pictures
     return Receipt(len(gone), pictures, kept, False, person, at), gone
