@@ -38,7 +38,7 @@ def main() -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         with st.container(width=320):
-            name = address.select("Dataset", list(known), "data", str)
+            name = address.select("Dataset", list(known), "data", str, always=True)
         st.space("stretch")
         st.button("Add a dataset", on_click=address.go, kwargs={"view": ADD}, icon=":material/add:")
     show(store, known[name])

@@ -10,8 +10,18 @@ _WRITTEN = " in the address"
 """Ends the name under which the session remembers what a select box wrote."""
 
 
-def select(label: str, options: Sequence[str], name: str, words: Callable[[str], str], help: str = "") -> str:
+def select(
+    label: str,
+    options: Sequence[str],
+    name: str,
+    words: Callable[[str], str],
+    help: str = "",
+    *,
+    always: bool = False,
+) -> str:
     """A select box whose value stands in the address as `?name=value`; the first option is the default.
+
+    The default stands there only if asked for by `always`, as for what may cease to be the first.
 
     Streamlit's own binding would write the words into the address; ids stay valid when words change.
     """
@@ -36,7 +46,7 @@ def select(label: str, options: Sequence[str], name: str, words: Callable[[str],
         persist_state="session",
     )
     st.session_state[written] = value
-    if value == options[0]:
+    if value == options[0] and not always:
         st.query_params.pop(name, None)
     else:
         st.query_params[name] = value

@@ -60,7 +60,7 @@ def _asked(store: Store, dataset: Dataset) -> tuple[Filter, str]:
         split = _field("Split", ["", *SPLITS], "split", lambda s: "any" if not s else s)
         label = _field("Class", ["", *classes], "label", lambda s: {"": "any", _NONE: "no label"}.get(s, s))
         finding = _field(
-            "Suspected of",
+            "Finding",
             ["", *kinds],
             "finding",
             lambda k: findings.KINDS[k].title if k else "any",

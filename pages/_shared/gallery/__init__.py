@@ -51,15 +51,16 @@ def show(
         "choosing": choosing,
         "size": size,
         "oneRow": one_row,
-        "clears": st.session_state.get(f"{key} clears", 0),
     }
+    # Unmarking makes a new component, which knows of no marks.
+    mounted = f"{key} {st.session_state.get(f'{key} cleared', 0)}"
 
     def opened() -> None:
-        if (sample := st.session_state[key].get("opened")) is not None:
+        if (sample := st.session_state[mounted].get("opened")) is not None:
             on_open(int(sample))
 
     result = _component()(
-        key=key, data=data, on_opened_change=opened, on_chosen_change=lambda: None, default={"chosen": []}
+        key=mounted, data=data, on_opened_change=opened, on_chosen_change=lambda: None, default={"chosen": []}
     )
     known = {tile.sample for tile in tiles}
     return [sample for sample in result.chosen or [] if sample in known] if choosing else []
@@ -67,7 +68,7 @@ def show(
 
 def clear_choice(key: str) -> None:
     """Unmark everything in a gallery; for callbacks."""
-    st.session_state[f"{key} clears"] = st.session_state.get(f"{key} clears", 0) + 1
+    st.session_state[f"{key} cleared"] = st.session_state.get(f"{key} cleared", 0) + 1
 
 
 def thumbnails(store: Store, images: Sequence[str]) -> dict[str, str]:

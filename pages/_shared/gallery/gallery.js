@@ -12,11 +12,6 @@ export default function ({ data, parentElement, setStateValue, setTriggerValue }
     grid.chosen = new Set()
     grid.last = null
   }
-  if (data.choosing && grid.clears !== data.clears) {
-    grid.clears = data.clears
-    grid.chosen.clear()
-    mark(grid)
-  }
 
   grid.onclick = (event) => {
     const figure = event.target.closest("figure")
