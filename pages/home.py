@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from fer_core.dataset import browse
 from pages._shared import errors, frame, resources, words
 
 DOORS = (
@@ -12,16 +13,16 @@ DOORS = (
         "Open Photo",
     ),
     (
+        "I have a dataset",
+        "See what is in it, what is wrong with it, and mend it.",
+        "pages/datasets.py",
+        "Open Datasets",
+    ),
+    (
         "I wonder how good it is",
         "Every model's figures, errors included.",
         "pages/library.py",
         "Open Library",
-    ),
-    (
-        "I must decide whether to use it",
-        "What it cannot know, and what the law says.",
-        "pages/responsible.py",
-        "Read on",
     ),
 )
 
@@ -35,6 +36,16 @@ with frame.page(
             st.page_link(target, label=f"**{label}** →")
 
     st.subheader("What is here", anchor=False)
+    with errors.guard():
+        store = resources.store()
+        for dataset in store.datasets():
+            count = words.many(browse.counted(store, dataset.name), "picture")
+            classes = errors.plain(", ".join(dataset.label_set.names))
+            st.markdown(f"**{errors.plain(dataset.name)}** {count}: {classes}.")
+        if not store.datasets():
+            st.markdown(
+                "No dataset yet. The practice dataset, drawn faces with known faults, is one click away."
+            )
     models = resources.models()
     for card in models.values():
         st.markdown(f"**{errors.plain(card.title)}** {errors.plain(words.measured(card))}.")

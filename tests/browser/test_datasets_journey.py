@@ -95,6 +95,7 @@ def test_the_address_is_the_view(server, store, visitor):
     visitor.reload()
     expect(tiles(visitor)).to_have_count(COUNT + 1 - 120)
     visitor.get_by_text("Overview", exact=True).click()
+    expect(button(visitor, "fear →")).to_have_count(1)
     button(visitor, "fear →").click()
     expect(visitor.get_by_text(f"of {COUNT + 1}")).to_be_visible()
     assert "label=fear" in visitor.url and "page=" not in visitor.url
