@@ -55,6 +55,10 @@ class ImportReport:
         votes: rows with votes.
         counts: rows of the file per split and label; the label of a row without one is "".
         seconds: wall-clock time.
+        splits: "source", or "assigned" where the source has none.
+        left_out: pictures of each class that was left out as asked.
+        unreadable: pictures that could not be read, and are not among the rows.
+        problems: what could not be used -> the first few cases.
     """
 
     dataset: str
@@ -66,6 +70,10 @@ class ImportReport:
     votes: int
     counts: dict[str, dict[str, int]]
     seconds: float
+    splits: str = "source"
+    left_out: dict[str, int] = field(default_factory=dict)
+    unreadable: int = 0
+    problems: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass

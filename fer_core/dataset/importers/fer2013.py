@@ -30,7 +30,7 @@ PART = 64
 
 _LABELS = {str(number).encode(): name for number, name in enumerate(FER7.names)}
 _USAGES = {usage.encode(): split for usage, split in SPLIT_OF_USAGE.items()}
-_WANTED = "a csv with the columns emotion and pixels (and Usage), as FER2013 comes"
+WANTED = "a csv with the columns emotion and pixels (and Usage), as FER2013 comes"
 
 
 def import_fer2013(
@@ -62,22 +62,33 @@ def import_fer2013(
 
     Source: Goodfellow et al. 2013, arXiv:1307.0414; Barsoum et al. 2016, arXiv:1608.01041.
     """
-    started = time.perf_counter()
     raters = read_votes(votes) if votes is not None else None
-    blank = 0
-    with open_member(path, rank, _WANTED) as member, store.write() as connection:
+    with open_member(path, rank, WANTED) as member:
+        return import_member(store, member, raters, name=name, who=who, progress=progress)
+
+
+def import_member(
+    store: Store,
+    member: Member,
+    raters: Votes | None,
+    *,
+    name: str,
+    who: str,
+    progress: Progress | None,
+) -> ImportReport:
+    """`import_fer2013` from a csv that is open already.
+
+    Raises:
+        BadInput, Conflict, StorageError: as there.
+    """
+    started, blank = time.perf_counter(), 0
+    with store.write() as connection:
         intake = Intake(connection, ensure_dataset(connection, name, FER7), RATER)
-        for rows, blank_rows in _rows(member, raters):
+        for rows, blank_rows in checked_rows(member, raters):
             intake.add(rows)
             blank += blank_rows
             if progress:
                 progress(member.position(), member.size, f"{intake.rows:,} rows")
-        if raters and intake.rows != len(raters):
-            raise BadInput(
-                "Row i of the votes belongs to row i of the pictures. "
-                f"Received: {len(raters):,} rows of votes for {intake.rows:,} pictures. "
-                "Give the two files of one download."
-            )
         duplicates = intake.finish(who, f"import of {member.name}", secrets.token_hex(8))
     return ImportReport(
         dataset=intake.dataset.name,
@@ -119,8 +130,13 @@ class _Block:
     splits: list[str] | None
 
 
-def _rows(member: Member, votes: Votes | None) -> Iterator[tuple[list[Row], int]]:
-    """The file's rows, checked and ready to store, and how many of them are blank, block by block."""
+def checked_rows(member: Member, votes: Votes | None) -> Iterator[tuple[list[Row], int]]:
+    """The file's rows, checked and ready to store, and how many of them are blank, block by block.
+
+    Raises:
+        BadInput: the row that cannot be used, or votes that do not belong to the rows.
+    """
+    total = 0
     for block in _parse(member):
         side, count = block.pixels.shape[1], len(block.labels)
         header = f"P5\n{side} {side}\n255\n".encode()
@@ -144,7 +160,14 @@ def _rows(member: Member, votes: Votes | None) -> Iterator[tuple[list[Row], int]
             for n, rgb, grey, label, split, counts in columns
         ]
         flat = block.pixels.reshape(count, -1)
+        total += count
         yield rows, int(np.count_nonzero(flat.min(axis=1) == flat.max(axis=1)))
+    if votes and total != len(votes):
+        raise BadInput(
+            "Row i of the votes belongs to row i of the pictures. "
+            f"Received: {len(votes):,} rows of votes for {total:,} pictures. "
+            "Give the two files of one download."
+        )
 
 
 def _parse(member: Member) -> Iterator[_Block]:

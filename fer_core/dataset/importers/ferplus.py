@@ -75,11 +75,29 @@ def read_votes(path: str | Path) -> Votes:
         raise BadInput(
             f"FER+ votes come as a csv. Received: {path}, which cannot be read ({error}). Check the path."
         ) from error
+    return parse_votes(text, path.name)
+
+
+def are_votes(head: str) -> bool:
+    """Whether a file is one of votes, by its first line."""
+    columns = head.split("\n", 1)[0].strip("\ufeff\r").split(",")
+    return {"Usage", *_COLUMNS} <= set(columns)
+
+
+def parse_votes(text: str, name: str) -> Votes:
+    """The votes of a csv's text.
+
+    Args:
+        name: of the file, for errors.
+
+    Raises:
+        BadInput: as `read_votes`.
+    """
     reader = csv.DictReader(io.StringIO(text, newline=""))
     if missing := [name for name in ("Usage", *_COLUMNS) if name not in (reader.fieldnames or ())]:
         raise BadInput(
             f"FER+ votes have the columns Usage, {', '.join(_COLUMNS)}. "
-            f"Received: {path.name} without {', '.join(missing)}. Choose fer2013new.csv."
+            f"Received: {name} without {', '.join(missing)}. Choose fer2013new.csv."
         )
     names = [canonical(column) for column in _COLUMNS]
     splits, counts = [], []
@@ -97,6 +115,6 @@ def read_votes(path: str | Path) -> Votes:
             counts.append(dict(zip(names, map(int, values), strict=True)))
     except csv.Error as error:
         raise BadInput(
-            f"FER+ votes come as a csv. Received: {path.name} ({error}). Choose fer2013new.csv."
+            f"FER+ votes come as a csv. Received: {name} ({error}). Choose fer2013new.csv."
         ) from error
     return Votes(tuple(splits), tuple(counts))
