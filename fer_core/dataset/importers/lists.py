@@ -21,6 +21,9 @@ SPLITS = {
 }
 """Usual spellings, lower case -> the project's name."""
 
+_MORE = re.compile(r"… and ([\d,]+) more")
+"""What `plan.shortened` ends a long list with."""
+
 _SPLIT_WORD = re.compile(r"(?<![a-z])(train|training|validation|valid|val|dev|test|testing)(?![a-z])")
 
 
@@ -158,3 +161,11 @@ def _common_end(parts: list[str], path: str) -> int:
 def _folded(name: str) -> str:
     """A name regardless of case and of how its accents are written."""
     return unicodedata.normalize("NFC", name).casefold()
+
+
+def few(cases: Sequence[str], shown: int = 3) -> str:
+    """The first cases of a problem, and how many more there are: "a.jpg, b.jpg and 12 more"."""
+    more = _MORE.fullmatch(cases[-1]) if cases else None
+    whole = cases[:-1] if more else cases
+    rest = len(whole) - shown + (int(more[1].replace(",", "")) if more else 0)
+    return ", ".join(whole[:shown]) + (f" and {rest:,} more" if rest > 0 else "")

@@ -1,0 +1,289 @@
+"""What an import would bring, and the choices that there are, before anything is stored."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from fer_core import labels
+from fer_core.dataset import importers, splits
+from fer_core.dataset.importers import Preview, lists
+from fer_core.dataset.intake import ImportReport, Progress
+from fer_core.dataset.store import SPLITS, Store
+from fer_core.errors import FerError
+from fer_core.imaging.decode import decode_image
+from pages._shared import errors, jobs, words
+from pages._shared.uploads import Draft
+
+LEAVE_OUT = "(leave out)"
+
+_THUMBNAIL = 76
+"""px on the page."""
+
+_SAID = {"train": "train", "validation": "validation", "test": "test", "none": "no split"}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What somebody chose.
+
+    Attributes:
+        names: class -> label or None, for the classes that are not to be what they seem.
+        ratios: shares of train, validation and test.
+    """
+
+    form: str
+    name: str
+    names: tuple[tuple[str, str | None], ...] = ()
+    ratios: tuple[int, int, int] = splits.RATIOS
+    by_subject: bool = True
+
+    def run(self, store: Store, draft: Draft, progress: Progress) -> ImportReport:
+        """Import it."""
+        return importers.import_any(
+            store,
+            draft.paths,
+            form=self.form,
+            name=self.name,
+            names=dict(self.names) or None,
+            ratios=self.ratios,
+            by_subject=self.by_subject,
+            progress=progress,
+        )
+
+    def look(self, draft: Draft) -> Preview:
+        """What it would bring."""
+        return importers.preview(
+            draft.paths,
+            form=self.form,
+            names=dict(self.names) or None,
+            ratios=self.ratios,
+            by_subject=self.by_subject,
+        )
+
+
+def show(
+    store: Store, draft: Draft, on_import: Callable[[Wanted], None], on_drop: Callable[[], None]
+) -> None:
+    """The preview from top to bottom, and the button that imports."""
+    first = _looked(draft, None)
+    form = _form(first, draft) if first else None
+    found = first if first is None or form == first.form else _looked(draft, form)
+    if found is None or form is None:
+        if not _is_looking(draft, form if first else None):
+            st.button("Choose other files", on_click=on_drop)
+        return
+    st.markdown(_summary(found))
+    _examples(found)
+    left, right = st.columns([11, 9], gap="large")
+    with left:
+        names = _classes(found, draft)
+    with right:
+        ratios, by_subject = _splits(found, draft)
+        place = st.empty()
+    problems(found.problems)
+    name = st.text_input("Name of the dataset", found.name, key=f"name {draft.token}", max_chars=100)
+    if any(dataset.name == " ".join(name.split()) for dataset in store.datasets()):
+        st.caption("A dataset of this name is here already: it gets what it lacks, and nothing twice.")
+    wanted = Wanted(found.form, name, names, ratios, by_subject)
+    counted = _counted(found, draft, wanted)
+    with place.container():
+        counts(counted.counts)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(
+            f"Import {words.many(counted.rows, 'picture')}",
+            type="primary",
+            disabled=not name.strip(),
+            on_click=on_import,
+            args=(wanted,),
+        )
+        st.button("Choose other files", type="tertiary", on_click=on_drop)
+
+
+def counts(counts: Mapping[str, Mapping[str, int]]) -> None:
+    """A table of pictures per label and split, with sums."""
+    shown = [split for split in SPLITS if split in counts]
+    table = pd.DataFrame({_SAID[split]: counts[split] for split in shown}).fillna(0).astype(int)
+    known = (*labels.ALIASES, *sorted(set(table.index) - {*labels.ALIASES, ""}), "")
+    table = table.reindex([label for label in known if label in table.index])
+    table = table.rename(index={"": "no label"})
+    if len(shown) > 1:
+        table["all"] = table.sum(axis=1)
+    table.loc["all"] = table.sum()
+    st.dataframe(
+        table.rename_axis("label"),
+        height="content",
+        alt="Pictures per label and split: "
+        + "; ".join(f"{label} {row.iloc[-1]:,}" for label, row in table.iterrows()),
+    )
+
+
+def problems(found: Mapping[str, list[str]]) -> None:
+    """What is wrong, in a line each."""
+    if not found:
+        return
+    lines = [
+        f"- {words.sentence_case(errors.plain(what)).rstrip('.')}"
+        + (f": {errors.plain(lists.few(cases))}" if cases else "")
+        for what, cases in found.items()
+    ]
+    st.markdown("**Good to know**\n\n" + "\n".join(lines))
+
+
+def _looked(draft: Draft, form: str | None) -> Preview | None:
+    """The preview, once it is there; until then this draws how far it is, or why there is none."""
+    key = _key(draft, form)
+    if jobs.find(key) is None:
+        jobs.start(
+            key,
+            "Looking into the files",
+            lambda progress: importers.preview(draft.paths, form=form, progress=progress),
+        )
+    ended = jobs.show(key)
+    return ended.value if ended and ended.state == "done" else None
+
+
+def _is_looking(draft: Draft, form: str | None) -> bool:
+    job = jobs.find(_key(draft, form))
+    return bool(job and job.state == "running")
+
+
+def _key(draft: Draft, form: str | None) -> str:
+    return f"look {draft.token} {draft.revision} {form or ''}"
+
+
+def _form(first: Preview, draft: Draft) -> str:
+    """What the files are, with a choice where they could be something else."""
+    st.subheader(f"This looks like {errors.plain(first.title)}", anchor=False)
+    if not first.also:
+        return first.form
+    return st.selectbox(
+        "Read it as",
+        [first.form, *first.also],
+        format_func=lambda key: importers.FORMS[key].title,
+        key=f"form {draft.token}",
+        help=" ".join(importers.FORMS[key].sentence for key in (first.form, *first.also)),
+    )
+
+
+def _summary(found: Preview) -> str:
+    parts = [f"**{words.many(found.rows, 'picture')}**", words.many(len(found.classes), "class", "classes")]
+    parts += [words.many(found.subjects, "person", "people")] if found.subjects else []
+    widths = sorted({f"{width} × {height}" for width, height in found.sizes})
+    size = f"{widths[0]} px each" if len(widths) == 1 else "of several sizes" if widths else ""
+    return ", ".join([*parts, *([size] if size else [])]) + "."
+
+
+def _examples(found: Preview) -> None:
+    shown = []
+    for label, data in found.examples:
+        try:
+            shown.append((label or "no label", _thumbnail(data)))
+        except FerError:
+            continue
+    if shown:
+        names = [name for name, _ in shown]
+        st.image(
+            [picture for _, picture in shown],
+            caption=names,
+            width=_THUMBNAIL,
+            alt=[f"An example of {name}" for name in names],
+        )
+
+
+@st.cache_data(max_entries=500, show_spinner=False)
+def _thumbnail(data: bytes) -> np.ndarray:
+    """(H, W, 3) uint8 RGB, small."""
+    return decode_image(data, max_side=2 * _THUMBNAIL)
+
+
+def _classes(found: Preview, draft: Draft) -> tuple[tuple[str, str | None], ...]:
+    """The classes with their labels, which can be changed.
+
+    Returns:
+        The changed ones, with None for those to leave out.
+    """
+    if not found.classes:
+        st.markdown("The pictures have no labels.")
+        return ()
+    st.markdown("**Classes, and the labels they become**")
+    known = [*found.label_set.names, *(one.label for one in found.classes if one.label)]
+    options = [*dict.fromkeys((*known, *labels.ALIASES)), LEAVE_OUT]
+    table = pd.DataFrame(
+        {
+            "class": [one.name for one in found.classes],
+            "pictures": [one.count for one in found.classes],
+            "label": [one.label or LEAVE_OUT for one in found.classes],
+        }
+    )
+    edited = st.data_editor(
+        table,
+        hide_index=True,
+        disabled=["class", "pictures"],
+        height=min(38 + 35 * len(table), 424),
+        column_config={
+            "class": st.column_config.TextColumn("in the source"),
+            "pictures": st.column_config.NumberColumn("pictures", format="localized"),
+            "label": st.column_config.SelectboxColumn("label here", options=options, required=True),
+        },
+        key=f"classes {_key(draft, found.form)}",
+        alt="Classes of the source, how many pictures each has, and the label that each becomes",
+    )
+    return changed(found, edited["label"].tolist())
+
+
+def changed(found: Preview, chosen: list[str]) -> tuple[tuple[str, str | None], ...]:
+    """The classes whose label is not the proposed one, with None for those to leave out.
+
+    Args:
+        chosen: a label, or LEAVE_OUT, for each class in the preview's order.
+    """
+    pairs = zip(found.classes, chosen, strict=True)
+    new = ((one, None if label == LEAVE_OUT else label) for one, label in pairs)
+    return tuple((one.name, label) for one, label in new if label != one.label)
+
+
+def _splits(found: Preview, draft: Draft) -> tuple[tuple[int, int, int], bool]:
+    """How the pictures are divided: as the source has it, or by shares that can be changed."""
+    if found.splits == "source":
+        st.markdown("**Splits, as the source has them**")
+        return splits.RATIOS, True
+    st.markdown("**Splits, assigned now and kept**")
+    train, rest = st.slider(
+        "Where train ends, and where test begins",
+        0,
+        100,
+        (splits.RATIOS[0], splits.RATIOS[0] + splits.RATIOS[1]),
+        step=5,
+        format="%d %%",
+        key=f"ratios {draft.token}",
+        help="Each class is divided alike. Copies of a picture always come into one split.",
+    )
+    st.caption(f"{train} % to train on, {rest - train} % to validate, {100 - rest} % to test")
+    by_subject = True
+    if found.subjects:
+        by_subject = st.toggle(
+            "Keep each person in one split",
+            value=True,
+            key=f"people {draft.token}",
+            help="Otherwise a network is tested on people that it knows.",
+        )
+    return (train, rest - train, 100 - rest), by_subject
+
+
+def _counted(found: Preview, draft: Draft, wanted: Wanted) -> Preview:
+    """The preview with what was changed."""
+    if not wanted.names and wanted.ratios == splits.RATIOS and wanted.by_subject:
+        return found
+    try:
+        return _recounted(draft, Wanted(wanted.form, "", wanted.names, wanted.ratios, wanted.by_subject))
+    except FerError as error:
+        st.error(errors.plain(str(error)))
+        return found
+
+
+@st.cache_data(max_entries=20, ttl=3600, show_spinner="Counting…")
+def _recounted(draft: Draft, wanted: Wanted) -> Preview:
+    return wanted.look(draft)
