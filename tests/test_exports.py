@@ -12,7 +12,7 @@ import pytest
 from drawn_dataset import here, picture, row, write
 
 from fer_core import labels
-from fer_core.dataset import exports, ledger, removal, versions
+from fer_core.dataset import exports, importers, ledger, removal, versions
 from fer_core.dataset.exports import names, selection
 from fer_core.dataset.store import Store
 from fer_core.errors import BadInput, Conflict, NotFound, StorageError
@@ -361,3 +361,51 @@ def test_an_export_reads_what_was_there_when_it_began(tmp_path, monkeypatch):
 
     exports.export(store, "faces", "parquet", tmp_path / "out.parquet", progress=meanwhile)
     assert pd.read_parquet(tmp_path / "out.parquet")["label"].tolist() == before
+
+
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [
+        ("class_folders", "out"),
+        ("class_folders", "out.zip"),
+        ("parquet", "out.parquet"),
+        ("label_studio", "out"),
+        ("label_studio", "out.zip"),
+        ("label_studio", "out.json"),
+    ],
+)
+def test_what_is_exported_imports_back_to_the_same_version(store, tmp_path, form, name):
+    changed(store)
+    exports.export(store, "faces", form, tmp_path / name)
+    other = Store.open(tmp_path / "other.db")
+    report = importers.import_any(other, tmp_path / name, name="faces")
+    assert report.added == 8
+    assert state(other) == state(store)
+    exports.export(other, "faces", form, tmp_path / f"again {name}")
+    third = Store.open(tmp_path / "third.db")
+    importers.import_any(third, tmp_path / f"again {name}", name="faces")
+    assert state(third) == state(store)
+    if form != "class_folders":
+        both = [versions.manifest(s, "faces").set_index("sample") for s in (store, other)]
+        votes = [c for c in both[0] if c.startswith("votes:")]
+        by = [f.sort_values(["image", "split"]).reset_index(drop=True)[["subject", *votes]] for f in both]
+        pd.testing.assert_frame_equal(*by)
+
+
+def test_fer2013_csv_imports_back_to_the_same_version(tmp_path):
+    store = here(tmp_path, grey_only())
+    exports.export(store, "faces", "fer2013", tmp_path / "out.csv")
+    other = Store.open(tmp_path / "other.db")
+    importers.import_any(other, tmp_path / "out.csv", name="faces")
+    assert state(other) == state(store)
+
+
+def test_prepared_pgm_import_back_as_what_they_are(store, tmp_path):
+    exports.export(store, "faces", "pgm", tmp_path / "out.zip")
+    other = Store.open(tmp_path / "other.db")
+    importers.import_any(other, tmp_path / "out.zip", name="faces")
+    columns = ["split", "label"]
+    ours, theirs = (
+        versions.manifest(s, "faces")[columns].fillna("").value_counts().sort_index() for s in (store, other)
+    )
+    pd.testing.assert_series_equal(ours, theirs)
