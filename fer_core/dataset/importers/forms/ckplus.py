@@ -25,6 +25,9 @@ CSV_NAMES: dict[str, str | None] = {
 }  # fmt: skip
 """Number in ckextended.csv -> label. Source: kaggle.com/datasets/davilsena/ckdataset."""
 
+_CK = re.compile(r"(?<![a-z])ck")
+"""Tells its csv, by a file's or folder's name, from FER2013's, whose numbers mean something else."""
+
 _EMOTION = re.compile(r"(?:^|/)(S\d{3})_(\d{3})_(\d{8})_emotion\.txt$")
 _FRAME = re.compile(r"(?:^|/)(S\d{3})_(\d{3})_(\d{8})\.(?:png|jpg|jpeg|tiff?|pgm)$", re.IGNORECASE)
 
@@ -35,9 +38,7 @@ def _fits(source: Source) -> int:
     frames = [entry.path for entry in source.entries if _FRAME.search(entry.path)]
     if frames:
         return 9 if any(_class(path) for path in frames) else 4
-    for path in _tables(source):
-        return 9 if re.search(r"(?<![a-z])ck", path.lower()) else 1
-    return 0
+    return 9 if any(_CK.search(path.lower()) for path in _tables(source)) else 0
 
 
 def _read(source: Source) -> Reading:
