@@ -8,7 +8,17 @@ from fer_core import labels
 from fer_core.dataset import splits
 from fer_core.dataset.importers import ferplus, looking, plan, storing
 from fer_core.dataset.importers.form import Form
-from fer_core.dataset.importers.forms import class_folders, jaffe
+from fer_core.dataset.importers.forms import (
+    affectnet,
+    ckplus,
+    class_folders,
+    emotic,
+    jaffe,
+    label_studio,
+    parquet,
+    rafdb,
+    table,
+)
 from fer_core.dataset.importers.forms import fer2013 as pixels_csv
 from fer_core.dataset.importers.looking import Preview
 from fer_core.dataset.importers.plan import FoundClass
@@ -26,6 +36,13 @@ FORMS: dict[str, Form] = {
         # A further form is a line here. Where two fit a source equally well, the first is taken.
         pixels_csv.FORM,
         jaffe.FORM,
+        affectnet.FORM,
+        ckplus.FORM,
+        rafdb.FORM,
+        emotic.FORM,
+        label_studio.FORM,
+        parquet.FORM,
+        table.FORM,
         class_folders.FORM,
     )
 }
