@@ -77,6 +77,18 @@ def relabelled(
     return _shaped(frame[differs & ~frame["gone"]])
 
 
+def newest(store: Store, dataset: str) -> int:
+    """The last event of a dataset (0 for none): while it stays the same, so does every diff.
+
+    Raises:
+        NotFound: no such dataset.
+    """
+    event = schema.event.c
+    with store.read() as connection:
+        key = find_dataset(connection, dataset).id
+        return connection.scalar(sa.select(sa.func.max(event.id)).where(event.dataset == key)) or 0
+
+
 def counts(store: Store, dataset: str, version: Version | str | None = None) -> pd.DataFrame:
     """How many samples of each class stand in each split.
 

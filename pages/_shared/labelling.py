@@ -40,6 +40,11 @@ def give(store: Store, samples: Sequence[int], label: str, surfaced_by: str) -> 
     return False
 
 
+def remember(batch: str, said: str) -> None:
+    """Let `offer_undo` offer to take this batch back."""
+    st.session_state[_LAST] = batch, said
+
+
 def offer_undo(store: Store) -> None:
     """What was labelled last, with a button that takes it back; nothing if nothing was."""
     if _LAST in st.session_state:
