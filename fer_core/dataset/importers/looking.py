@@ -127,10 +127,8 @@ def _probed(planned: Plan) -> list[Found]:
         by_label[row.label].append(row)
     found: list[Found] = []
     for rows in by_label.values():
-        if embedded := [row for row in rows if row.source in planned.sampled]:
-            found += embedded[:PROBED]
-        else:
-            found += rows[:: max(1, len(rows) // PROBED)][:PROBED]
+        at_hand = [row for row in rows if row.data is None or row.source in planned.sampled]
+        found += at_hand[:: max(1, len(at_hand) // PROBED)][:PROBED]
     return found
 
 
