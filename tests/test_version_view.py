@@ -140,7 +140,7 @@ def test_samples_that_were_deleted_are_told(app, store):
     versions.freeze(store, "faces", "one", "Ada")
     removal.remove(store, [1], "Ada")
     named(app)
-    assert "1 sample deleted since" in app.dataframe[0].value.iloc[0]["Note"]
+    assert app.dataframe[0].value.iloc[0]["Deleted since"] == 1 and "what is left has another id" in text(app)
     assert "Since **one**: 1 removed." in text(app)
     assert app.dataframe[1].value["Label"].tolist() == ["removed: happy"]
 

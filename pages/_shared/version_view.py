@@ -81,19 +81,22 @@ def _list(known: list[Version]) -> None:
         {
             "Version": version.name,
             "Samples": version.rows,
+            "Deleted since": version.removed,
             "When (UTC)": version.at[:16].replace("T", " "),
             "Who": version.who,
-            "Note": version.note + _gone(version),
+            "Note": version.note,
             "Id": version.id[:12],
         }
         for version in reversed(known)
     ]
+    reduced = any(version.removed for version in known)
     st.dataframe(
-        pd.DataFrame(rows),
+        pd.DataFrame(rows).drop(columns=[] if reduced else ["Deleted since"]),
         hide_index=True,
         height="content" if len(rows) < 9 else 320,
         column_config={
             "Samples": st.column_config.NumberColumn(format="localized", width="small"),
+            "Deleted since": st.column_config.NumberColumn(format="localized", width="small"),
             "Note": st.column_config.TextColumn(width="medium"),
             "Id": st.column_config.TextColumn(
                 width="small", help="The same for the same pictures, splits and labels, on every machine"
@@ -101,12 +104,10 @@ def _list(known: list[Version]) -> None:
         },
         alt="Versions: " + "; ".join(f"{row['Version']}, {row['Samples']} samples" for row in rows),
     )
-
-
-def _gone(version: Version) -> str:
-    if not version.removed:
-        return ""
-    return f" ({words.many(version.removed, 'sample')} deleted since: what is left has another id)".lstrip()
+    if reduced:
+        st.caption(
+            "Samples that were deleted for good are in no version any more; what is left has another id."
+        )
 
 
 def _compare(store: Store, dataset: Dataset, known: list[Version], newest: int, who: str) -> None:
@@ -176,7 +177,7 @@ def _offer_restore(store: Store, dataset: Dataset, old: str, found: pd.DataFrame
     if not changed:
         return
     added = int((found["kind"] == "added").sum())
-    with st.popover(f"Go back to {errors.plain(old)}"):
+    with st.popover(f"Go back to “{errors.plain(old)}”"):
         stay = f" {words.many(added, 'sample')} imported since stay as they are." if added else ""
         st.markdown(
             f"{words.many(changed, 'label')} will be as in **{errors.plain(old)}** again.{stay} "
@@ -228,6 +229,8 @@ def _changed(store: Store, dataset: Dataset, found: pd.DataFrame, key: str) -> N
             "File": rows["source"],
         }
     )
+    # As objects: a column of nothing but gaps would be one of numbers.
+    table = table.astype(object).fillna("")
 
     def opened() -> None:
         if cells := st.session_state[f"changed {key} {wanted} {page}"]["selection"]["cells"]:
@@ -247,10 +250,9 @@ def _changed(store: Store, dataset: Dataset, found: pd.DataFrame, key: str) -> N
         selection_mode="single-cell",
         alt=f"{len(table)} samples that differ",
     )
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption("Click a row to open its sample.")
-        if pages > 1:
-            st.pagination(pages, key=f"diff page {key} {wanted}")
+    st.caption("Click a picture to see all about it.")
+    if pages > 1:
+        st.pagination(pages, key=f"diff page {key} {wanted}")
 
 
 def _in_words(row: pd.Series) -> str:
