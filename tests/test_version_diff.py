@@ -1,12 +1,19 @@
 """What differs between two versions, and the way back."""
 
+import tempfile
+from itertools import product
+from pathlib import Path
+
 import pandas as pd
 import pytest
 from drawn_fer2013 import filled, lines, pictures, usage_of, write
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from fer_core.dataset import changes, ledger, versions
+from fer_core.dataset import changes, ledger, removal, versions
 from fer_core.dataset.importers.fer2013 import import_fer2013
 from fer_core.errors import BadInput, NotFound
+from fer_core.labels import FER7
 
 
 def more(store, folder, count):
@@ -138,3 +145,57 @@ def test_errors(tmp_path):
         changes.counts(store, "nobody")
     with pytest.raises(BadInput, match="who gave it"):
         changes.restore(store, "faces", "one", " ")
+
+
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("label"), st.integers(1, 6), st.sampled_from([*FER7.names[:3], None])),
+        st.tuples(st.just("undo")),
+        st.tuples(st.just("freeze")),
+        st.tuples(st.just("restore"), st.integers(0, 9)),
+        st.tuples(st.just("remove"), st.integers(1, 6)),
+    ),
+    max_size=10,
+)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(actions=ACTIONS)
+def test_whatever_happened_diff_is_what_the_manifests_say(tmp_path, monkeypatch, actions):
+    monkeypatch.setattr(removal, "wipe", lambda store: True)  # slow, and no part of this
+    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+    store = filled(folder, 6)
+    versions.freeze(store, "faces", "v0", "Ada")
+    for number, (kind, *what) in enumerate(actions):
+        known = versions.versions(store, "faces")
+        here = versions.manifest(store, "faces")["sample"].tolist()
+        if kind == "label" and what[0] in here:
+            ledger.relabel(store, [(what[0], what[1])], "Ada")
+        elif kind == "undo":
+            try:
+                ledger.undo(store, "Ada")
+            except NotFound:
+                pass
+        elif kind == "freeze":
+            versions.freeze(store, "faces", f"v{number + 1}", "Ada")
+        elif kind == "restore":
+            wanted = known[what[0] % len(known)]
+            changes.restore(store, "faces", wanted, "Ada")
+            now, then = (versions.manifest(store, "faces", v) for v in (None, wanted))
+            pd.testing.assert_frame_equal(now, then)
+        elif kind == "remove" and what[0] in here and len(here) > 1:
+            removal.remove(store, what, "Ada")
+    known = [*versions.versions(store, "faces"), None]
+    for old, new in product(known[:-1], known):
+        before, after = (
+            versions.manifest(store, "faces", v).set_index("sample")["label"] for v in (old, new)
+        )
+        frame = changes.diff(store, "faces", old, new)
+        told = frame[frame["kind"] == "relabelled"].set_index("sample")
+        differs = before.fillna("") != after.fillna("")
+        assert set(told.index) == set(before.index[differs])
+        assert told["old"].fillna("").to_dict() == before[differs].fillna("").to_dict()
+        assert told["new"].fillna("").to_dict() == after[differs].fillna("").to_dict()
+        between = abs((new.removed if new else 0) - old.removed)
+        assert between == (frame["kind"] != "relabelled").sum()
+    store.close()

@@ -210,7 +210,7 @@ def _finished(store: Store, receipt: Receipt, gone: dict[int, str]) -> Receipt:
 
 
 def _empty_cache() -> None:
-    """Arrays, prepared downloads and the like hold many pictures each; all of them can be made anew."""
+    """Arrays, prepared downloads and uploads that wait hold many pictures each, and can be made anew."""
     for entry in workspace.folder("cache").iterdir():
         if entry.is_dir():
             shutil.rmtree(entry, ignore_errors=True)
