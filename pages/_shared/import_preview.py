@@ -1,7 +1,8 @@
 """What an import would bring, and the choices that there are, before anything is stored."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from pages._shared.uploads import Draft
 
 LEAVE_OUT = "(leave out)"
 
-_THUMBNAIL = 76
+_THUMBNAIL = 52
 """px on the page."""
 
 _SAID = {"train": "train", "validation": "validation", "test": "test", "none": "no split"}
@@ -68,38 +69,56 @@ def show(
     store: Store, draft: Draft, on_import: Callable[[Wanted], None], on_drop: Callable[[], None]
 ) -> None:
     """The preview from top to bottom, and the button that imports."""
-    first = _looked(draft, None)
-    form = _form(first, draft) if first else None
-    found = first if first is None or form == first.form else _looked(draft, form)
-    if found is None or form is None:
-        if not _is_looking(draft, form if first else None):
+    first, found = _looked(draft, None), None
+    if first is not None:
+        form = _form(first, draft)
+        found = first if form == first.form else _looked(draft, form)
+    elif not _is_looking(draft, None) and (other := _any_form(draft)):
+        found = _looked(draft, other)
+    if found is None:
+        if not any(_is_looking(draft, form) for form in (None, *importers.FORMS)):
             st.button("Choose other files", on_click=on_drop)
         return
     st.markdown(_summary(found))
+    problems(found.problems)
+    top = st.container(horizontal=True, vertical_alignment="bottom")
     _examples(found)
+    st.space("xsmall")
     left, right = st.columns([11, 9], gap="large")
     with left:
         names = _classes(found, draft)
     with right:
         ratios, by_subject = _splits(found, draft)
-        place = st.empty()
-    problems(found.problems)
-    name = st.text_input("Name of the dataset", found.name, key=f"name {draft.token}", max_chars=100)
+        wanted = Wanted(found.form, "", names, ratios, by_subject)
+        counted = _counted(found, draft, wanted)
+        counts(counted.counts)
+        if found.splits == "assigned":
+            st.caption("Give or take a few: copies of a picture are found when all are read.")
+    with top:
+        _import(store, draft, counted, wanted, on_import, on_drop)
+
+
+def _import(
+    store: Store,
+    draft: Draft,
+    counted: Preview,
+    wanted: Wanted,
+    on_import: Callable[[Wanted], None],
+    on_drop: Callable[[], None],
+) -> None:
+    """The main action. It stands first on the page, and is drawn last, since it says how many come in."""
+    with st.container(width=320):
+        name = st.text_input("Name of the dataset", counted.name, key=f"name {draft.token}", max_chars=100)
+    st.button(
+        f"Import {words.many(counted.rows, 'picture')}",
+        type="primary",
+        disabled=not name.strip(),
+        on_click=on_import,
+        args=(replace(wanted, name=name),),
+    )
+    st.button("Choose other files", type="tertiary", on_click=on_drop)
     if any(dataset.name == " ".join(name.split()) for dataset in store.datasets()):
         st.caption("A dataset of this name is here already: it gets what it lacks, and nothing twice.")
-    wanted = Wanted(found.form, name, names, ratios, by_subject)
-    counted = _counted(found, draft, wanted)
-    with place.container():
-        counts(counted.counts)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
-            f"Import {words.many(counted.rows, 'picture')}",
-            type="primary",
-            disabled=not name.strip(),
-            on_click=on_import,
-            args=(wanted,),
-        )
-        st.button("Choose other files", type="tertiary", on_click=on_drop)
 
 
 def counts(counts: Mapping[str, Mapping[str, int]]) -> None:
@@ -168,6 +187,17 @@ def _form(first: Preview, draft: Draft) -> str:
     )
 
 
+def _any_form(draft: Draft) -> str | None:
+    """What to read files as that look like nothing known."""
+    return st.selectbox(
+        "If you know what it is, read it as",
+        list(importers.FORMS),
+        index=None,
+        format_func=lambda key: importers.FORMS[key].title,
+        key=f"form {draft.token}",
+    )
+
+
 def _summary(found: Preview) -> str:
     parts = [f"**{words.many(found.rows, 'picture')}**", words.many(len(found.classes), "class", "classes")]
     parts += [words.many(found.subjects, "person", "people")] if found.subjects else []
@@ -177,26 +207,28 @@ def _summary(found: Preview) -> str:
 
 
 def _examples(found: Preview) -> None:
-    shown = []
+    """A few pictures of each label, beside each other."""
+    shown: dict[str, list[np.ndarray]] = {}
     for label, data in found.examples:
         try:
-            shown.append((label or "no label", _thumbnail(data)))
+            shown.setdefault(label, []).append(_thumbnail(data))
         except FerError:
             continue
-    if shown:
-        names = [name for name, _ in shown]
-        st.image(
-            [picture for _, picture in shown],
-            caption=names,
-            width=_THUMBNAIL,
-            alt=[f"An example of {name}" for name in names],
-        )
+    in_all = Counter[str]()
+    for mine in found.counts.values():
+        in_all.update(mine)
+    with st.container(horizontal=True, gap="medium"):
+        for label, some in shown.items():
+            name = label or "no label"
+            with st.container(width=3 * _THUMBNAIL, gap="xxsmall"):
+                st.image(some, width=_THUMBNAIL, alt=[f"An example of {name}"] * len(some))
+                st.caption(f"{errors.plain(name)} · {in_all[label]:,}")
 
 
 @st.cache_data(max_entries=500, show_spinner=False)
 def _thumbnail(data: bytes) -> np.ndarray:
     """(H, W, 3) uint8 RGB, small."""
-    return decode_image(data, max_side=2 * _THUMBNAIL)
+    return decode_image(data, max_side=3 * _THUMBNAIL)
 
 
 def _classes(found: Preview, draft: Draft) -> tuple[tuple[str, str | None], ...]:
@@ -278,7 +310,7 @@ def _counted(found: Preview, draft: Draft, wanted: Wanted) -> Preview:
     if not wanted.names and wanted.ratios == splits.RATIOS and wanted.by_subject:
         return found
     try:
-        return _recounted(draft, Wanted(wanted.form, "", wanted.names, wanted.ratios, wanted.by_subject))
+        return _recounted(draft, wanted)
     except FerError as error:
         st.error(errors.plain(str(error)))
         return found

@@ -172,7 +172,8 @@ def _report(report: ImportReport, token: str) -> None:
     name = errors.plain(report.dataset)
     new = "all of them new" if report.added == report.rows else f"{report.added:,} of them new"
     st.success(f"**{words.many(report.rows, 'picture')}** in **{name}**, {new} ({report.seconds:.1f} s).")
-    import_preview.counts(report.counts)
+    with st.container(width=560):
+        import_preview.counts(report.counts)
     facts = {
         "show what another picture of the dataset shows, too": report.duplicates,
         "are of one colour all over": report.blank,
