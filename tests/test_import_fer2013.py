@@ -110,7 +110,9 @@ def test_every_packing_gives_the_same_version(store, tmp_path, name):
     ids = {versions.manifest_id(versions.manifest(s, "fer2013")) for s in (store, plain)}
     assert len(ids) == 1
     new = set(os.listdir(tmp_path)) - before
-    assert all(name.startswith(("plain", "studio.db")) for name in new), "nothing is unpacked to disk"
+    assert all(name.startswith(("plain", "studio.db", "workspace")) for name in new), (
+        "nothing is unpacked to disk"
+    )
 
 
 def quoted(line: str) -> str:

@@ -13,8 +13,9 @@ import numpy as np
 from fer_core.dataset.importers.ahead import ahead
 from fer_core.dataset.importers.archive import Member, blocks, open_member
 from fer_core.dataset.importers.ferplus import RATER, SPLIT_OF_USAGE, Votes, read_votes
+from fer_core.dataset.importers.staging import Staged, open_staging
 from fer_core.dataset.intake import ImportReport, Intake, Progress, Row
-from fer_core.dataset.store import Store, ensure_dataset
+from fer_core.dataset.store import Store, ensure_dataset, slices
 from fer_core.errors import BadInput
 from fer_core.imaging.decode import pixel_id
 from fer_core.labels import FER7
@@ -82,14 +83,22 @@ def import_member(
         BadInput, Conflict, StorageError: as there.
     """
     started, blank = time.perf_counter(), 0
-    with store.write() as connection:
-        intake = Intake(connection, ensure_dataset(connection, name, FER7), RATER)
+    waiting: list[tuple[Row, Staged]] = []
+    with open_staging() as aside:
         for rows, blank_rows in checked_rows(member, raters):
-            intake.add(rows)
+            for row in rows:
+                staged = aside.put(row.data, row.image, row.width, row.height, False)
+                waiting.append((row._replace(data=b""), staged))
             blank += blank_rows
             if progress:
-                progress(member.position(), member.size, f"{intake.rows:,} rows")
-        duplicates = intake.finish(who, f"import of {member.name}", secrets.token_hex(8))
+                progress(member.position(), member.size, f"{len(waiting):,} rows")
+        aside.flush()
+        # The database is locked only now, so that others can work while the file is read.
+        with store.write() as connection:
+            intake = Intake(connection, ensure_dataset(connection, name, FER7), RATER)
+            for some in slices(waiting, 1000):
+                intake.add([row._replace(data=aside.get(staged)) for row, staged in some])
+            duplicates = intake.finish(who, f"import of {member.name}", secrets.token_hex(8))
     return ImportReport(
         dataset=intake.dataset.name,
         rows=intake.rows,

@@ -36,7 +36,7 @@ class Entry(NamedTuple):
 
 def is_picture(path: str) -> bool:
     """Whether a file is a picture by its name."""
-    return PurePosixPath(path).suffix.lower() in PICTURES
+    return path[path.rfind(".") :].lower() in PICTURES
 
 
 class Source:

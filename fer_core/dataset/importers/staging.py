@@ -67,20 +67,19 @@ class Staging:
         self._end = 0
         self._known: dict[str, Staged] = {}
 
-    def put(self, looked: Looked) -> Staged:
-        """Set a picture aside; the same pixels are kept once.
+    def put(self, data: bytes, image: str, width: int, height: int, blank: bool) -> Staged:
+        """Set a picture aside; the same pixels are kept once. The arguments are those of `Looked`.
 
         Raises:
             StorageError: the disk is full.
         """
-        staged = self._known.get(looked.image)
+        staged = self._known.get(image)
         if staged is None:
             with _explained():
-                self._file.write(looked.data)
-            size = len(looked.data)
-            staged = Staged(looked.image, looked.width, looked.height, looked.blank, self._end, size)
-            self._known[looked.image] = staged
-            self._end += size
+                self._file.write(data)
+            staged = Staged(image, width, height, blank, self._end, len(data))
+            self._known[image] = staged
+            self._end += len(data)
         return staged
 
     def get(self, staged: Staged) -> bytes:

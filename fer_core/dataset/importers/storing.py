@@ -114,7 +114,7 @@ def _set_aside(
         if isinstance(looked, BadInput):
             problems.setdefault(UNREADABLE, []).extend(staging.why(name, looked) for name in sources)
         else:
-            staged |= dict.fromkeys(sources, aside.put(looked))
+            staged |= dict.fromkeys(sources, aside.put(*looked))
         if progress and (done == total or time.monotonic() - told > _TELL_SECONDS):
             told = time.monotonic()
             progress(_READING * done, (_READING + 1) * total, f"{done:,} of {total:,} pictures read")
