@@ -2,9 +2,9 @@
 
 import argparse
 import getpass
-import sys
 from pathlib import Path
 
+from fer_core.cli.data import _done, _progress
 from fer_core.dataset import changes, exports, removal, versions
 from fer_core.dataset.store import Store
 from fer_core.errors import BadInput
@@ -67,11 +67,6 @@ def _me() -> str:
         return "command line"
 
 
-def _progress(done: int, total: int | None, text: str = "") -> None:
-    share = f"{done / total:4.0%} " if total else ""
-    print(f"\r{share} {text} ", end="", file=sys.stderr, flush=True)
-
-
 def _versions(options: argparse.Namespace) -> int:
     for version in versions.versions(Store.open(), options.dataset):
         removed = f"  ({version.removed:,} of them deleted since)" if version.removed else ""
@@ -122,9 +117,10 @@ def _export(options: argparse.Namespace) -> int:
         leave_out=options.leave_out,
         progress=_progress,
     )
+    _done()
     what = "labels" if report.form == "changes" else "samples"
     print(
-        f"\n{report.path}: {report.rows:,} {what}, {report.bytes / 1e6:,.1f} MB, {report.seconds:.1f} s"
+        f"{report.path}: {report.rows:,} {what}, {report.bytes / 1e6:,.1f} MB, {report.seconds:.1f} s"
         + "".join(f"; left out: {count:,} {reason}" for reason, count in report.left_out.items())
     )
     return 0
