@@ -14,9 +14,10 @@ VOTED = {3: 1, 4: 3}
 """Columns of happiness and sadness in the votes."""
 
 
-def fill(store: Store, count: int = 240, copies: int = 3, name: str = "halves") -> None:
+def fill(store: Store, count: int = 240, copies: int = 3, name: str = "halves", near: int = 0) -> None:
     """Import `count` pictures of 48x48 with votes: three quarters to train, the rest to validate; the
-    first `copies` validation pictures are pixel copies of training pictures."""
+    first `copies` validation pictures are pixel copies of training pictures, and the last `near` are
+    darker copies of the last training pictures."""
     random = np.random.default_rng(0)
     emotions = [EMOTIONS[row % 2] for row in range(count)]
     shown = random.integers(0, 120, (count, 48, 48), np.uint8)
@@ -27,6 +28,9 @@ def fill(store: Store, count: int = 240, copies: int = 3, name: str = "halves") 
     for copy in range(copies):
         shown[train + copy] = shown[copy]
         emotions[train + copy] = emotions[copy]
+    for copy in range(near):
+        shown[-1 - copy] = shown[train - 1 - copy] // 5 * 4
+        emotions[-1 - copy] = emotions[train - 1 - copy]
     usages = ["Training"] * train + ["PublicTest"] * (count - train)
     ballots = [f"Usage,Image name,{drawn_fer2013.VOTE_COLUMNS}"]
     for row, (emotion, usage) in enumerate(zip(emotions, usages, strict=True)):

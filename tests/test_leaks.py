@@ -54,3 +54,35 @@ def test_what_is_left_has_no_leak_and_all_of_test(rows):
     for split in ("test", "none"):
         assert (free["split"] == split).sum() == (frame["split"] == split).sum()
     assert set(free["image"]) == set(frame["image"]), "every picture is still somewhere"
+
+
+GROUPS = {"b": "a", "a": "a"}
+
+
+def test_near_copies_leak_like_exact_ones():
+    frame = frame_of([("a", "train"), ("b", "test"), ("c", "train"), ("c", "validation"), ("d", "train")])
+    assert [leak.images for leak in leaks.leaks(frame).leaks] == [("c",)]
+    report = leaks.leaks(frame, GROUPS)
+    assert [(leak.splits, leak.images, leak.rows) for leak in report.leaks] == [
+        (("train", "validation"), ("c",), (1, 1)),
+        (("train", "test"), ("a", "b"), (1, 1)),
+    ]
+    assert report.dropped == 2
+    assert leaks.leak_free(frame, GROUPS)["sample"].tolist() == [2, 4, 5]
+    assert not leaks.leaks(leaks.leak_free(frame, GROUPS), GROUPS)
+
+
+def test_a_picture_was_trained_on_if_a_copy_of_it_was():
+    frame = frame_of([("a", "train"), ("b", "test"), ("c", "test"), ("d", "none")])
+    assert leaks.trained_on(frame) == {"a"}
+    assert leaks.trained_on(frame, GROUPS) == {"a", "b"}
+    assert leaks.trained_on(frame, {}) == {"a"}
+
+
+@settings(deadline=None)
+@given(ROWS, st.dictionaries(st.sampled_from("abcdef"), st.sampled_from("ab")))
+def test_no_near_copy_is_left_either(rows, groups):
+    frame = frame_of(rows)
+    free = leaks.leak_free(frame, groups)
+    assert not leaks.leaks(free, groups) and not leaks.leaks(free)
+    assert (free["split"] == "test").sum() == (frame["split"] == "test").sum()

@@ -114,6 +114,27 @@ def test_frozen_features_stay_and_the_classes_are_learned_anew(finished):
     assert {e["kind"]: e for e in other.card.evaluations}["labels"]["accuracy"] > 0.8
 
 
+def test_a_run_with_leaks_says_so_and_one_without_leaves_near_copies_out():
+    store = Store.open()
+    learnable.fill(store, count=80, copies=3, name="leaky", near=4)
+    run = runs.start(config(dataset="leaky", leak_free=False, epochs=1, name="leaky"))
+    runs.launch(run).wait(timeout=300)
+    assert run.state() == "finished", run.log()
+    leaks_in = {targets.COPIES: 3, targets.NEAR_COPIES: 4}
+    events, _ = run.events()
+    assert [e["leaks_in"] for e in events if e["kind"] == "leaks"] == [leaks_in]
+    assert any(e["kind"] == "prepare" and "near copies" in e["text"] for e in events)
+    card = library.find("leaky").card
+    assert card.training["leaks_in"] == leaks_in and card.training["left_out"] == {}
+    assert "only its leak-free figures" in card.limitations[-1]
+    assert {(e["n"], e["leak_free"]["n"], e["copies"]) for e in card.evaluations} == {
+        (20, 13, "exact and near")
+    }
+    manifest, near = run.manifest, json.loads((run.folder / "copies.json").read_text())["group"]
+    train, _, left_out = targets.prepare(manifest, config(dataset="leaky"), labels.FERPLUS8, near)
+    assert left_out == leaks_in and len(train) == 53
+
+
 def test_a_finished_run_and_a_taken_name_are_refused(finished):
     with pytest.raises(Conflict, match="not started again"):
         runs.launch(finished)

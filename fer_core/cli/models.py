@@ -6,7 +6,7 @@ import sys
 import time
 from pathlib import Path
 
-from fer_core.dataset import arrays, versions
+from fer_core.dataset import arrays, duplicates, leaks, versions
 from fer_core.dataset.store import Store
 from fer_core.errors import BadInput
 from fer_core.evaluation import report
@@ -137,6 +137,9 @@ def _print_event(event: dict) -> None:
             f"{event['train']:,} images to train on, {event['validation']:,} to validate; "
             f"left out: {event['left_out']}"
         )
+    elif event["kind"] == "leaks":
+        counts = " and ".join(f"{n:,} {what}" for what, n in event["leaks_in"].items())
+        print(f"WARNING: training sees {counts}; only leak-free figures count", flush=True)
     elif event["kind"] == "epoch":
         star = " *" if event["best"] else ""
         print(
@@ -185,7 +188,8 @@ def _evaluate(options: argparse.Namespace) -> int:
         raise BadInput(f"A split needs images. Received: {options.split} of {options.data}, which is empty.")
     predictor = Predictor.load(library.find(options.model).folder)
     probabilities = predictor.predict(arrays.build(store, rows, predictor.card.input))
-    seen = set(frame["image"][frame["split"] == "train"])
+    compared = frame["image"][frame["split"].isin(("train", options.split))]
+    seen = leaks.trained_on(frame, duplicates.near_copies(store, name, compared).group)
     kind = {"raw": "labels", "ferplus": "votes"}[options.labels]
     record = report.measure(probabilities, rows, kind, predictor.labels, seen)
     record = {
@@ -193,6 +197,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         "dataset": name,
         "version": versions.manifest_id(frame),
         "split": options.split,
+        "copies": report.EXACT_AND_NEAR,
         **record,
     }
     if options.json:

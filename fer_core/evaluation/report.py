@@ -12,6 +12,10 @@ from fer_core.labels import LabelSet
 
 KINDS = ("labels", "votes")
 
+EXACT_AND_NEAR = "exact and near"
+"""What a record's "copies" says where "leak_free" leaves out near copies of training images too. Records
+without it, of older versions, leave out exact copies only."""
+
 
 @dataclass(frozen=True, eq=False)
 class Truth:
@@ -68,7 +72,8 @@ def measure(
 
     Args:
         probabilities: (N, K) float32 for the frame's rows, in the order of `label_set`.
-        seen_images: ids of training images; the record says how the rows fare without their copies.
+        seen_images: ids of pictures that are copies of training images (leaks.trained_on); the record
+            says how the rows fare without them.
 
     Returns:
         kind, classes, left_out, the figures of `metrics.summary`, the confusion matrix (rows =

@@ -52,7 +52,7 @@ class TrainingConfig:
         label_smoothing: share of each target that is spread over all classes.
         second_head: weight of a head that learns the other kind of target beside the main one and is
             dropped after training (votes beside labels, labels beside votes); 0 is without.
-        leak_free: leave out training images whose pixels are in validation or test.
+        leak_free: leave out training images of which exact or near copies are in validation or test.
         flip_average: predictions are the mean over the face and its mirror image.
         keep_improvements: also keep every epoch that improves, named by epoch and accuracy.
         start_from: id of a model whose weights training starts from.

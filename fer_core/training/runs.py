@@ -3,6 +3,7 @@
     runs/<id>/
       config.json       what was asked for
       manifest.parquet  the exact rows, frozen at the start
+      copies.json       near copies among their pictures, written by the worker
       events.jsonl      one JSON object a line, appended by the worker
       log.txt           what the worker printed
       lock              held by the worker while it lives

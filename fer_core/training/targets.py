@@ -1,5 +1,6 @@
 """From a manifest to what a network learns: which rows, and which targets for each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,9 @@ from fer_core.dataset import leaks, votes
 from fer_core.errors import BadInput
 from fer_core.labels import NOT_A_FACE, LabelSet
 from fer_core.training.config import TrainingConfig
+
+COPIES, NEAR_COPIES = "copies of validation or test images", "near copies of validation or test images"
+"""Why training rows are left out, in words that cards repeat."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,9 +35,15 @@ class Split:
 
 
 def prepare(
-    manifest: pd.DataFrame, config: TrainingConfig, label_set: LabelSet
+    manifest: pd.DataFrame,
+    config: TrainingConfig,
+    label_set: LabelSet,
+    near: Mapping[str, str] | None = None,
 ) -> tuple[Split, Split, dict[str, int]]:
     """Training rows, validation rows, and how many training rows were left out and why.
+
+    Args:
+        near: near copies (duplicates.NearCopies.group), which are left out like exact ones.
 
     Raises:
         BadInput: a split is empty, votes are asked for where there are none, or only one class is
@@ -46,9 +56,8 @@ def prepare(
         )
     left_out: dict[str, int] = {}
     if config.leak_free:
-        before = int((manifest["split"] == "train").sum())
-        manifest = leaks.leak_free(manifest)
-        left_out["copies of validation or test images"] = before - int((manifest["split"] == "train").sum())
+        left_out |= leaking(manifest, near)
+        manifest = leaks.leak_free(manifest, near)
     usable, reason = _usable(manifest, config, label_set)
     left_out[reason] = int((~usable & (manifest["split"] == "train").to_numpy()).sum())
     manifest = manifest[usable]
@@ -67,6 +76,15 @@ def prepare(
             f"A network needs at least two classes to tell apart. Received: one, in {len(splits[0])} images."
         )
     return splits[0], splits[1], {reason: count for reason, count in left_out.items() if count}
+
+
+def leaking(manifest: pd.DataFrame, near: Mapping[str, str] | None = None) -> dict[str, int]:
+    """How many training rows repeat pictures of validation or test, exactly and, with `near`, nearly."""
+    training = int((manifest["split"] == "train").sum())
+    without_exact, without_any = (
+        int((leaks.leak_free(manifest, groups)["split"] == "train").sum()) for groups in (None, near)
+    )
+    return {COPIES: training - without_exact, NEAR_COPIES: without_exact - without_any}
 
 
 def _usable(manifest: pd.DataFrame, config: TrainingConfig, label_set: LabelSet) -> tuple[np.ndarray, str]:

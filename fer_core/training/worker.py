@@ -20,7 +20,8 @@ import pandas as pd
 import tensorflow as tf
 
 from fer_core import labels, workspace
-from fer_core.dataset import arrays, versions, votes
+from fer_core.dataset import arrays, duplicates, leaks, versions, votes
+from fer_core.dataset.intake import Progress
 from fer_core.dataset.store import Store
 from fer_core.errors import BadInput, FerError
 from fer_core.evaluation import report
@@ -40,6 +41,15 @@ LIMITATIONS = [
     "Not for decisions about people; in the EU not for use on people at work or in education "
     "(AI Act, Art. 5(1)(f)).",
 ]
+_LEAKING = (
+    "It was trained on copies of validation or test images, as was asked for: only its leak-free figures "
+    "say how it does on new faces."
+)
+_NO_MODEL = {"state": "stopped", "model": None, "error": "Stopped before the first epoch ended: no model."}
+
+
+class _Stopped(Exception):
+    """A stop was asked for before training began."""
 
 
 def main(folder: str) -> int:
@@ -69,14 +79,20 @@ def work(run: Run) -> dict:
     keras.utils.set_random_seed(config.seed)
     keras.mixed_precision.set_global_policy(config.precision)
 
-    train, validation, left_out = targets.prepare(manifest, config, label_set)
-    run.append({"kind": "data", "train": len(train), "validation": len(validation), "left_out": left_out})
-    used = manifest[manifest["split"].isin(("train", "validation"))].reset_index(drop=True)
-
     def prepared(done: int, total: int | None, text: str) -> None:
-        run.append({"kind": "prepare", "done": done, "total": total})
+        if run.stop_requested():
+            raise _Stopped
+        run.append({"kind": "prepare", "done": done, "total": total, "text": text})
 
-    images = arrays.build(Store.open(), used, spec.input, prepared)
+    try:
+        near = _near_copies(run, config, manifest, prepared)
+        train, validation, left_out = targets.prepare(manifest, config, label_set, near)
+        run.append({"kind": "data", "train": len(train), "validation": len(validation), "left_out": left_out})
+        leaks_in = _leaks_in(run, config, manifest, near)
+        used = manifest[manifest["split"].isin(("train", "validation"))].reset_index(drop=True)
+        images = arrays.build(Store.open(), used, spec.input, prepared)
+    except _Stopped:
+        return _NO_MODEL
     position = pd.Series(np.arange(len(used)), index=used["sample"])
     to_train, to_validate = (
         trainer.Data(images, position.loc[split.frame["sample"]].to_numpy(), split)
@@ -97,7 +113,7 @@ def work(run: Run) -> dict:
                 "Training must stay among numbers. Received: a loss that is none in the first epoch. "
                 f"Lower the learning rate ({config.learning_rate:g})."
             )
-        return {"state": "stopped", "model": None, "error": "Stopped before the first epoch ended: no model."}
+        return _NO_MODEL
 
     run.append({"kind": "exporting"})
     part = run.folder / "model.part"
@@ -122,6 +138,7 @@ def work(run: Run) -> dict:
             "targets": config.targets,
             "images": {"train": len(train), "validation": len(validation)},
             "left_out": left_out,
+            "leaks_in": leaks_in,
             "selected_on": f"{config.dataset} validation: the most accurate of {len(history)} epochs",
             "best_epoch": best["epoch"] + 1,
             "epochs": len(history),
@@ -135,11 +152,11 @@ def work(run: Run) -> dict:
             "numpy": np.__version__,
             "processor": platform.machine(),
         },
-        limitations=LIMITATIONS,
+        limitations=LIMITATIONS + [_LEAKING] * bool(leaks_in),
         licence={"weights": "MIT", "data": f"that of {config.dataset}"},
     )
     card = _calibrated(card, part, to_validate)
-    card = replace(card, evaluations=_evaluations(part, config, version, used, images))
+    card = replace(card, evaluations=_evaluations(part, config, version, used, images, near))
     card.write(part)
     destination = workspace.folder("models") / card.id
     os.replace(part, destination)
@@ -151,6 +168,34 @@ def work(run: Run) -> dict:
         "val_accuracy": best["val_accuracy"],
         "seconds": round(time.time() - started, 1),
     }
+
+
+def _near_copies(
+    run: Run, config: TrainingConfig, manifest: pd.DataFrame, progress: Progress
+) -> dict[str, str]:
+    """Near copies among the run's pictures: id -> id of the one that stands for its group.
+
+    Kept in the run's folder, so that a resumed run leaves out what it left out before.
+    """
+    path = run.folder / "copies.json"
+    if not path.exists():
+        found = duplicates.near_copies(Store.open(), config.dataset, manifest["image"], progress=progress)
+        part = path.with_name("copies.json.part")
+        part.write_text(json.dumps({"schema_version": 1, "group": found.group}), "utf-8")
+        os.replace(part, path)
+    return json.loads(path.read_text("utf-8"))["group"]
+
+
+def _leaks_in(
+    run: Run, config: TrainingConfig, manifest: pd.DataFrame, near: dict[str, str]
+) -> dict[str, int]:
+    """How many copies of validation and test images are trained on, because the config says so."""
+    if config.leak_free:
+        return {}
+    found = {reason: count for reason, count in targets.leaking(manifest, near).items() if count}
+    if found:
+        run.append({"kind": "leaks", "leaks_in": found})
+    return found
 
 
 def _start_from(network: keras.Model, model_id: str) -> None:
@@ -180,11 +225,16 @@ def _calibrated(card: Card, folder: Path, validation: trainer.Data) -> Card:
 
 
 def _evaluations(
-    folder: Path, config: TrainingConfig, version: str, rows: pd.DataFrame, images: np.ndarray
+    folder: Path,
+    config: TrainingConfig,
+    version: str,
+    rows: pd.DataFrame,
+    images: np.ndarray,
+    near: dict[str, str],
 ) -> list[dict]:
     """Figures on validation for every kind of truth that the dataset has, taken as photos are served."""
     predictor = Predictor.load(folder)
-    seen = set(rows["image"][rows["split"] == "train"])
+    seen = leaks.trained_on(rows, near)
     chosen = (rows["split"] == "validation").to_numpy()
     frame = rows[chosen]
     probabilities = predictor.predict(images[chosen])
@@ -194,6 +244,7 @@ def _evaluations(
             "dataset": config.dataset,
             "version": version,
             "split": "validation",
+            "copies": report.EXACT_AND_NEAR,
             **report.measure(probabilities, frame, kind, predictor.labels, seen),
         }
         for kind in kinds
