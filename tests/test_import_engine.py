@@ -3,6 +3,7 @@
 import os
 import shutil
 import sqlite3
+import threading
 
 import pytest
 import sqlalchemy as sa
@@ -43,6 +44,7 @@ def assert_empty(store: Store) -> None:
         for table in ("image", "image_data", "dataset", "sample", "event", "arrival"):
             assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one() == 0, table
     assert not os.listdir(workspace.folder("cache"))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
 
 
 @pytest.fixture
@@ -274,6 +276,20 @@ def test_all_that_a_form_can_say_is_stored(store, tmp_path, monkeypatch):
         (valence, arousal) = connection.exec_driver_sql("SELECT valence, arousal FROM sample LIMIT 1").one()
     assert (valence, arousal) == (0.5, -1.0)
     assert [name for name, _ in preview(place).examples].count("happy") == 2
+
+
+def test_texts_that_no_database_takes_are_spelt_out(store, tmp_path, monkeypatch):
+    place = as_folder(tmp_path / "a", {"1.png": picture(1)})
+    found = [
+        Found("\ud800", "1.png", "b\udcff", "test", "\ud83d"),
+        Found("fu\u0308r", "", "sad", data=picture(2)),
+    ]
+    monkeypatch.setattr(importers, "FORMS", {"test": a_form(found)})
+    assert import_any(store, place).added == 2
+    assert {key: label for key, (_, label, _) in rows(store, "a").items()} == {
+        "\\xed\\xa0\\x80": "b\\xff",
+        "für": "sad",
+    }
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])

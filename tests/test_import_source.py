@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import resource
 import stat
 import struct
 import tarfile
@@ -92,6 +93,23 @@ def test_several_files_are_one_source(tmp_path):
     with open_source([archive, again]) as source:
         assert source.read("happy/1.png") == b"3"
         assert source.problems == {containers.TWICE: ["happy/1.png"]}
+
+
+def test_more_files_than_may_be_open_at_once(tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    given = [as_folder(tmp_path, {f"{k}.png": bytes([k])}) / f"{k}.png" for k in range(200)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+    try:
+        with open_source(given) as source:
+            assert all(source.read(f"{k}.png") == bytes([k]) for k in range(200))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("name", ["a\nb", " ", "x" * 150])
+def test_the_name_of_a_source_names_a_dataset(tmp_path, name):
+    with open_source(as_folder(tmp_path / name, {"1.png": b""})) as source:
+        assert source.name in ("ab", "dataset", "x" * 100)
 
 
 @pytest.mark.parametrize(

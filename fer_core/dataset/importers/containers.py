@@ -100,7 +100,11 @@ def storable(name: str) -> str:
     """A file's name as text that any database takes: composed letters, odd bytes as \\xNN."""
     if not name.isascii():
         name = unicodedata.normalize("NFC", name)
-        name = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        try:
+            data = name.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:  # half letters, which JSON can spell
+            data = name.encode("utf-8", "surrogatepass")
+        name = data.decode("utf-8", "backslashreplace")
     return name
 
 
@@ -333,21 +337,22 @@ def too_much(name: str, packed: int) -> BadInput:
 
 
 def _of_file(stack: ExitStack, path: Path) -> Container:
-    file = stack.enter_context(path.open("rb"))
-    head = file.read(6)
-    file.seek(0)
+    with path.open("rb") as file:
+        head, size = file.read(6), os.fstat(file.fileno()).st_size
+        unpack = next((kind for magic, kind in _PACKED.items() if head.startswith(magic)), None)
+        file.seek(0)
+        start = (unpack(file) if unpack else file).read(tarfile.BLOCKSIZE)
     if other := next((kind for magic, kind in _UNREADABLE.items() if head.startswith(magic)), None):
         raise BadInput(
             f"An archive is a zip or a tar. Received: {path.name}, which is {other}. Unpack it first."
         )
     if head.startswith((b"PK\3\4", b"PK\5\6")):
-        return _Zip(path, file, stack)
-    unpack = next((kind for magic, kind in _PACKED.items() if head.startswith(magic)), None)
-    plain = stack.enter_context(unpack(file)) if unpack else file
-    start = plain.read(tarfile.BLOCKSIZE)
-    plain.seek(0)
-    size = os.fstat(file.fileno()).st_size
-    return _Tar(path, size if unpack else None, plain) if _is_tar(start) else _File(path, size, unpack)
+        return _Zip(path, stack.enter_context(path.open("rb")), stack)
+    if _is_tar(start):
+        file = stack.enter_context(path.open("rb"))
+        return _Tar(path, size if unpack else None, stack.enter_context(unpack(file)) if unpack else file)
+    # Opened anew for each reading: thousands of single pictures may be given at once.
+    return _File(path, size, unpack)
 
 
 def _is_tar(start: bytes) -> bool:

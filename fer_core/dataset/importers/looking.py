@@ -2,7 +2,8 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -82,15 +83,16 @@ def look(
     examples: dict[str, list[bytes]] = defaultdict(list)
     sizes: set[tuple[int, int]] = set()
     probed = _probed(planned)
-    for done, (row, looked) in enumerate(_decoded(source, planned, probed), 1):
-        if isinstance(looked, BadInput):
-            problems.setdefault(UNREADABLE, []).append(staging.why(row.source, looked))
-            continue
-        sizes.add((looked.width, looked.height))
-        if len(examples[row.label or ""]) < EXAMPLES:
-            examples[row.label or ""].append(looked.data)
-        if progress:
-            progress(done, len(probed), "pictures looked at")
+    with closing(_decoded(source, planned, probed)) as pictures:
+        for done, (row, looked) in enumerate(pictures, 1):
+            if progress:
+                progress(done, len(probed), "pictures looked at")
+            if isinstance(looked, BadInput):
+                problems.setdefault(UNREADABLE, []).append(staging.why(row.source, looked))
+                continue
+            sizes.add((looked.width, looked.height))
+            if len(examples[row.label or ""]) < EXAMPLES:
+                examples[row.label or ""].append(looked.data)
     if planned.outside:
         problems[OUTSIDE] = list(planned.outside)
     order = [name for name in (*planned.label_set.names, *sorted(examples)) if name in examples]
@@ -132,7 +134,9 @@ def _probed(planned: Plan) -> list[Found]:
     return found
 
 
-def _decoded(source: Source, planned: Plan, rows: list[Found]) -> Iterator[tuple[Found, Looked | BadInput]]:
+def _decoded(
+    source: Source, planned: Plan, rows: list[Found]
+) -> Generator[tuple[Found, Looked | BadInput], None, None]:
     """Each row with what its picture is."""
     by_path: dict[str, list[Found]] = defaultdict(list)
     for row in rows:
@@ -140,5 +144,6 @@ def _decoded(source: Source, planned: Plan, rows: list[Found]) -> Iterator[tuple
             yield row, staging.look(partial(bytes, planned.sampled[row.source]))
         else:
             by_path[row.path].append(row)
-    for path, looked in staging.in_threads(source.pending(by_path, staging.PICTURE_LIMIT)):
-        yield from ((row, looked) for row in by_path[path])
+    with closing(staging.in_threads(source.pending(by_path, staging.PICTURE_LIMIT))) as pictures:
+        for path, looked in pictures:
+            yield from ((row, looked) for row in by_path[path])

@@ -1,10 +1,11 @@
 """What an import would bring: the form, the classes and their labels, the splits. No picture is decoded."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fer_core import labels
+from fer_core.dataset.importers.containers import storable
 from fer_core.dataset.importers.form import Form, Found, Reading
 from fer_core.dataset.importers.source import Source
 from fer_core.errors import BadInput, NotFound
@@ -108,7 +109,7 @@ def plan(
     seen: set[str] = set()
     sampled: dict[str, bytes] = {}
     samples: Counter[str] = Counter()
-    for found in reading.found():
+    for found in all_found(reading):
         if found.source in seen:
             problems.setdefault(REPEATED, []).append(found.source)
             continue
@@ -151,12 +152,27 @@ def plan(
     return Plan(chosen, rows, classes, outside, splits, sampled, problems)
 
 
+def all_found(reading: Reading) -> Iterator[Found]:
+    """All that a form finds, in texts that any database takes."""
+    return map(_storable, reading.found())
+
+
 def shortened(problems: Mapping[str, list[str]]) -> dict[str, list[str]]:
     """The first few cases of each problem, and how many more there are."""
     return {
         what: which if len(which) <= LISTED else [*which[:LISTED], f"… and {len(which) - LISTED:,} more"]
         for what, which in problems.items()
     }
+
+
+def _storable(found: Found) -> Found:
+    texts = (found.source, found.label or "", found.subject or "")
+    if all(text.isascii() for text in texts):
+        return found
+    source, label, subject = map(storable, texts)
+    return found._replace(
+        source=source, label=label if found.label else found.label, subject=subject if found.subject else None
+    )
 
 
 def _label(name: str, given: Mapping[str, str | None]) -> str | None:

@@ -181,7 +181,8 @@ def _name(path: Path) -> str:
             ".parquet",
         ):
             name = PurePosixPath(name).stem
-    return name or "dataset"
+    printable = "".join(letter for letter in name if letter.isprintable())
+    return " ".join(printable[:100].split()) or "dataset"
 
 
 def _done(give: Callable[[], bytes]) -> Callable[[], bytes]:

@@ -4,7 +4,7 @@ import os
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,7 +118,7 @@ def open_staging() -> Iterator[Staging]:
             file.close()
 
 
-def in_threads(given: Iterable[tuple[Key, Give]]) -> Iterator[tuple[Key, Looked | BadInput]]:
+def in_threads(given: Iterable[tuple[Key, Give]]) -> Generator[tuple[Key, Looked | BadInput], None, None]:
     """Read and decode pictures in several threads: what was found, or why one cannot be used, in their order.
 
     Raises:

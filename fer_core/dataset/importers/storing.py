@@ -4,6 +4,7 @@ import secrets
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from functools import partial
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from fer_core.dataset import schema, splits
 from fer_core.dataset.importers import staging
 from fer_core.dataset.importers.form import Form, Found, Reading
-from fer_core.dataset.importers.plan import Plan, shortened
+from fer_core.dataset.importers.plan import Plan, all_found, shortened
 from fer_core.dataset.importers.source import Source
 from fer_core.dataset.importers.staging import UNREADABLE, Give, Staged, Staging
 from fer_core.dataset.intake import ImportReport, Intake, Progress, Row
@@ -109,15 +110,17 @@ def _set_aside(
     """Read and decode all pictures: source of a row -> where its picture waits."""
     staged: dict[str, Staged] = {}
     total, told, done = len(planned.rows), 0.0, 0
-    for sources, looked in staging.in_threads(_pictures(source, reading, planned)):
-        done += len(sources)
-        if isinstance(looked, BadInput):
-            problems.setdefault(UNREADABLE, []).extend(staging.why(name, looked) for name in sources)
-        else:
-            staged |= dict.fromkeys(sources, aside.put(*looked))
-        if progress and (done == total or time.monotonic() - told > _TELL_SECONDS):
-            told = time.monotonic()
-            progress(_READING * done, (_READING + 1) * total, f"{done:,} of {total:,} pictures read")
+    # Closed here, not whenever a traceback is forgotten: its threads read from the source.
+    with closing(staging.in_threads(_pictures(source, reading, planned))) as pictures:
+        for sources, looked in pictures:
+            done += len(sources)
+            if isinstance(looked, BadInput):
+                problems.setdefault(UNREADABLE, []).extend(staging.why(name, looked) for name in sources)
+            else:
+                staged |= dict.fromkeys(sources, aside.put(*looked))
+            if progress and (done == total or time.monotonic() - told > _TELL_SECONDS):
+                told = time.monotonic()
+                progress(_READING * done, (_READING + 1) * total, f"{done:,} of {total:,} pictures read")
     return staged
 
 
@@ -132,7 +135,7 @@ def _pictures(source: Source, reading: Reading, planned: Plan) -> Iterator[tuple
             within.add(row.source)
     for path, give in source.pending(by_path, staging.PICTURE_LIMIT):
         yield by_path[path], give
-    for found in reading.found() if within else ():
+    for found in all_found(reading) if within else ():
         if found.source in within and found.data is not None:
             within.discard(found.source)
             yield [found.source], partial(bytes, found.data)
