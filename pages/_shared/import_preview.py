@@ -134,6 +134,7 @@ def counts(counts: Mapping[str, Mapping[str, int]]) -> None:
     st.dataframe(
         table.rename_axis("label"),
         height="content",
+        column_config={column: st.column_config.NumberColumn(format="localized") for column in table},
         alt="Pictures per label and split: "
         + "; ".join(f"{label} {row.iloc[-1]:,}" for label, row in table.iterrows()),
     )

@@ -88,7 +88,8 @@ def _uploader(label: str, help: str, folder: bool = False, draft: Draft | None =
         st.file_uploader(
             label,
             accept_multiple_files="directory" if folder else True,
-            max_upload_size=UPLOAD_MB,
+            # The server refuses what is above its own limit, whatever the widget allows.
+            max_upload_size=min(UPLOAD_MB, st.get_option("server.maxUploadSize")),
             key=key,
             on_change=_take_in,
             args=(key, draft),
