@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from benchmarks import finders
 from fer_core import cli
 from fer_core.dataset import findings, ledger, practice, schema
 from fer_core.dataset.intake import Intake, Row
@@ -181,6 +182,15 @@ def test_practice_is_not_flooded(tmp_path):
     assert checkup.counts["leak"] == 2 and checkup.clusters["leak"] == 1
     kinds = set(findings.KINDS) - {"leak", "exact_duplicate"}
     assert all(checkup.counts[kind] <= 0.15 * checkup.samples for kind in kinds)
+
+
+def test_every_finder_on_practice_which_knows_the_truth():
+    scores = finders.scores(350)
+    assert scores["near duplicates: twins"].recall == 1 and scores["near duplicates: twins"].precision >= 0.85
+    leak = scores["leaks: the leak"]
+    assert (leak.there, leak.found, leak.hits) == (2, 2, 2)
+    conflicts = scores["conflicts: twins called differently"]
+    assert conflicts.there > 0 and conflicts.recall == 1
 
 
 def test_the_command_prints_what_was_found(monkeypatch, tmp_path, capsys):
