@@ -9,7 +9,7 @@ import drawn_forms
 import numpy as np
 import pytest
 
-from fer_core.dataset import importers
+from fer_core.dataset import exports, importers, ledger, versions
 from fer_core.dataset.importers import FORMS, lists
 from fer_core.dataset.importers.forms import emotic
 from fer_core.dataset.importers.source import open_source
@@ -100,6 +100,26 @@ def test_what_the_preview_says_is_what_comes_in_and_comes_in_once(draw, tmp_path
     assert store.dataset(report.dataset).label_set == seen.label_set
     again = importers.import_any(store, folder)
     assert (again.added, again.already_there) == (0, report.rows)
+
+
+@pytest.mark.parametrize("form", ["class_folders", "label_studio", "parquet"])
+@pytest.mark.parametrize(
+    "draw",
+    [jaffe, drawn_forms.ck_folders, drawn_forms.raf_folders, drawn_forms.ck_csv],
+    ids=lambda d: d.__name__,
+)
+def test_an_export_is_read_by_its_own_labels_whatever_its_files_are_called(draw, form, tmp_path):
+    store = Store.open(tmp_path / "studio.db")
+    name = importers.import_any(store, draw(tmp_path / "set")).dataset
+    first, second, third, *_ = versions.manifest(store, name)["sample"].tolist()
+    ledger.relabel(store, [(first, "surprise"), (second, NOT_A_FACE), (third, None)], "me")
+    exports.export(store, name, form, tmp_path / f"out{exports.EXPORTS[form].endings[0]}")
+    (out,) = tmp_path.glob("out*")
+    assert importers.preview(out).form == form
+    importers.import_any(store, out, name="back")
+    assert versions.manifest_id(versions.manifest(store, "back")) == versions.manifest_id(
+        versions.manifest(store, name)
+    )
 
 
 @pytest.mark.parametrize("draw", SAMPLES, ids=lambda draw: draw.__name__)

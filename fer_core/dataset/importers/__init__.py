@@ -35,13 +35,13 @@ FORMS: dict[str, Form] = {
     for form in (
         # A further form is a line here. Where two fit a source equally well, the first is taken.
         pixels_csv.FORM,
-        jaffe.FORM,
+        label_studio.FORM,
+        parquet.FORM,
+        emotic.FORM,
         affectnet.FORM,
         ckplus.FORM,
         rafdb.FORM,
-        emotic.FORM,
-        label_studio.FORM,
-        parquet.FORM,
+        jaffe.FORM,
         table.FORM,
         class_folders.FORM,
     )

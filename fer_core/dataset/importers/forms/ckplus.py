@@ -36,6 +36,8 @@ def _fits(source: Source) -> int:
     if any(_EMOTION.search(entry.path) for entry in source.entries):
         return 9
     frames = [entry.path for entry in source.entries if _FRAME.search(entry.path)]
+    if any(part.lower() in lists.SPLITS for path in frames for part in path.split("/")[:-1]):
+        return 3  # the published folders have no splits: somebody has sorted them since
     if frames:
         return 9 if any(_class(path) for path in frames) else 4
     return 9 if any(_CK.search(path.lower()) for path in _tables(source)) else 0

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from fer_core import labels
 from fer_core.dataset.importers.form import Form, Found, Reading
 from fer_core.dataset.importers.source import Source, is_picture
 from fer_core.labels import FER7
@@ -16,6 +17,10 @@ _NAME = re.compile(r"(?:^|/)([A-Z]{2})\.(AN|DI|FE|HA|NE|SA|SU)\d?\.\d+\.[a-z]+$"
 def _fits(source: Source) -> int:
     pictures = [entry.path for entry in source.entries if is_picture(entry.path)]
     named = sum(_NAME.search(path) is not None for path in pictures)
+    if named and any(
+        labels.canonical(path.split("/")[-2]) in labels.ALIASES for path in pictures if "/" in path
+    ):
+        return 3  # somebody has sorted them since, perhaps under other labels
     return 9 if named and named * 2 > len(pictures) else 1 if named else 0
 
 
