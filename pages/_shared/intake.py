@@ -35,6 +35,7 @@ def ask(photos: Tray) -> None:
             st.file_uploader(
                 "Drop more photos here" if photos.items else "Drop photos here: one or hundreds",
                 accept_multiple_files=True,
+                max_upload_size=50,
                 key=key,
                 on_change=_move,
                 args=(photos, key),
