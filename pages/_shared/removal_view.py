@@ -31,7 +31,12 @@ def show(store: Store, dataset: Dataset, who: str) -> None:
         with st.container(horizontal=True):
             with st.container(width=300):
                 subject = st.selectbox(
-                    "Person shown", people, index=None, accept_new_options=True, placeholder="Choose or type"
+                    "Person shown",
+                    people,
+                    index=None,
+                    accept_new_options=True,
+                    placeholder="Choose or type",
+                    key="gone person",
                 )
             with st.container(width=300):
                 scope = st.radio("Where", [_EVERYWHERE, _HERE])
@@ -70,7 +75,7 @@ def _ask(store: Store, dataset: Dataset, name: str, who: str, subject: str | Non
     count = browse.counted(store, dataset.name, Filter(subject=subject))
     typed = st.text_input(
         f"To delete {words.many(count, 'sample')} here, type: {errors.plain(name)}",
-        key=f"typed {dataset.id} {name}",
+        key=f"gone typed {dataset.id} {name}",
     )
     st.button(
         "Delete for good",
@@ -89,7 +94,7 @@ def _delete(store: Store, dataset: Dataset, who: str, subject: str | None, every
             return removal.remove_dataset(store, dataset.name, who)
         return removal.remove_subject(store, subject, who, dataset=None if everywhere else dataset.name)
 
-    for key in [key for key in st.session_state if str(key).startswith("typed ")]:
+    for key in [key for key in st.session_state if str(key).startswith("gone ")]:
         del st.session_state[key]
     jobs.forget(_JOB)
     jobs.start(_JOB, "Deleting", work)

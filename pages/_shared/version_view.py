@@ -203,7 +203,7 @@ def _changed(store: Store, dataset: Dataset, found: pd.DataFrame, key: str) -> N
     """The samples that differ, with small pictures; one click from the sample."""
     said = found.apply(_in_words, axis=1)
     groups = said.value_counts()
-    everything = f"all {words.many(len(found), 'difference')}"
+    everything = f"all {len(found):,}"
     with st.container(width=320):
         wanted = st.selectbox(
             "Which differences",
