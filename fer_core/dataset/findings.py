@@ -148,7 +148,7 @@ def check(store: Store, dataset: str, *, faces: bool = False, progress: Progress
     """Look through a dataset for every kind of fault; what was found replaces the last checkup's findings.
 
     Args:
-        faces: also look for faces in the pictures; the first time takes 20 ms each.
+        faces: also look for faces in the pictures; the first time takes 5 to 20 ms each.
         progress: called with (done, in all, text) in the unit of each step; what it raises ends the
             work and leaves the last checkup as it was.
 

