@@ -26,12 +26,13 @@ def test_it_says_how_far_it_is_and_keeps_what_came_of_it():
         go.wait(5)
         return "result"
 
-    job = jobs.start("a", "Counting", work)
+    jobs.start("a", "Counting", work)
     there.wait(5)
+    job = jobs.find("a")
     assert (job.share, job.text, job.state) == (0.25, "one of four", "running")
-    assert jobs.running("a") == ["a"] and jobs.start("a", "Again", work) is job
+    jobs.start("a", "Again", work)
     jobs.forget("a")
-    assert jobs.find("a") is job, "a running job is not forgotten"
+    assert jobs.running("a") == ["a"] and jobs.find("a") is job, "neither doubled nor forgotten while it runs"
     go.set()
     assert wait("a", "done").value == "result"
     jobs.forget("a")
@@ -51,7 +52,8 @@ def test_stopping_ends_it_at_its_next_progress_even_through_a_broad_except():
         finally:
             undone.append(True)
 
-    jobs.start("b", "Counting", work).stopping.set()
+    jobs.start("b", "Counting", work)
+    jobs.find("b").stopping.set()
     assert wait("b", "stopped").value is None and undone == [True]
 
 

@@ -201,7 +201,8 @@ version = sa.Table(
 """A name for a place in the ledger."""
 
 _COUNT = """INSERT INTO tally (dataset, split, label, n)
-    VALUES ({row}.dataset, {row}.split, ifnull({row}.label, ''), 1) ON CONFLICT DO UPDATE SET n = n {change}"""
+    VALUES ({row}.dataset, {row}.split, ifnull({row}.label, ''), 1)
+    ON CONFLICT DO UPDATE SET n = n {change}"""
 
 # The database keeps these rules itself, so that no code, script or hurried hand can break them.
 RULES = (
@@ -219,7 +220,8 @@ RULES = (
     WHEN NEW.label IS NOT (SELECT new FROM event WHERE sample = NEW.id ORDER BY id DESC LIMIT 1)
     BEGIN SELECT RAISE(ABORT, 'a label changes only through the ledger: add an event'); END""",
     # Versions name only a place in the ledger; they hold because the rest of a sample never changes.
-    """CREATE TRIGGER IF NOT EXISTS sample_is_fixed BEFORE UPDATE OF id, dataset, image, source, split ON sample
+    """CREATE TRIGGER IF NOT EXISTS sample_is_fixed
+    BEFORE UPDATE OF id, dataset, image, source, split ON sample
     BEGIN SELECT RAISE(ABORT, 'picture, source and split of a sample are fixed at import'); END""",
     """CREATE TRIGGER IF NOT EXISTS votes_are_fixed BEFORE UPDATE ON votes
     BEGIN SELECT RAISE(ABORT, 'votes are fixed once they are stored'); END""",

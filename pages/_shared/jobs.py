@@ -46,8 +46,8 @@ class Job:
         return gone / self.share * (1 - self.share) if self.share and gone > 2 else None
 
 
-def start(key: str, title: str, work: Callable[[Progress], Any]) -> Job:
-    """Begin some work, unless work under this key is running: then that job is returned.
+def start(key: str, title: str, work: Callable[[Progress], Any]) -> None:
+    """Begin some work, unless work under this key is running already.
 
     Args:
         key: what finds the job again, from any tab.
@@ -58,10 +58,9 @@ def start(key: str, title: str, work: Callable[[Progress], Any]) -> Job:
     for other in [k for k, job in jobs.items() if job.ended and time.monotonic() - job.ended > KEPT_SECONDS]:
         del jobs[other]
     if key in jobs and jobs[key].state == "running":
-        return jobs[key]
+        return
     job = jobs[key] = Job(title)
     threading.Thread(target=_run, args=(job, work), name=f"job {key}", daemon=True).start()
-    return job
 
 
 def find(key: str) -> Job | None:

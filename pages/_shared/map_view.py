@@ -109,7 +109,8 @@ def _map(store: Store, dataset: Dataset, frame: pd.DataFrame, points: np.ndarray
         config=buttons,
         alt=f"Map of {len(frame)} pictures, alike beside alike, coloured by label",
     )
-    ids = [_number(point["customdata"]) for point in chosen["selection"]["points"]]
+    # Plotly gives what stands behind a point alone or in a list of its own.
+    ids = [int(np.ravel(point["customdata"])[0]) for point in chosen["selection"]["points"]]
     if ids:
         _chosen(store, dataset, ids)
 
@@ -130,7 +131,3 @@ def _pick(dataset: str, ids: list[int]) -> None:
     name = secrets.token_hex(4)
     st.session_state[f"picked {name}"] = ids
     address.go(data=dataset, picked=name)
-
-
-def _number(customdata: object) -> int:
-    return int(customdata[0] if isinstance(customdata, (list, tuple)) else customdata)  # type: ignore[call-overload]

@@ -80,8 +80,8 @@ def _label(store: Store, dataset: Dataset, found: Detail) -> None:
                 type="primary" if name == found.tile.label else "secondary",
                 shortcut=_KEYS.get(name, str(place) if place < 10 else None),
                 disabled=not who,
-                on_click=labelling.give,
-                args=(store, [found.tile.sample], name, "one sample"),
+                on_click=_give,
+                args=(store, found.tile.sample, name),
             )
     if not who:
         st.caption("Enter your name to change the label; then a key does it.")
@@ -150,6 +150,10 @@ def _enlarged(picture: np.ndarray) -> np.ndarray:
     """Small pictures with each pixel repeated: the browser would blur what should be judged."""
     factor = max(1, _LARGE * 2 // max(picture.shape[:2]))
     return picture.repeat(factor, 0).repeat(factor, 1) if factor > 1 else picture
+
+
+def _give(store: Store, sample: int, name: str) -> None:
+    labelling.give(store, [sample], name, "one sample")
 
 
 def _open(sample: int) -> None:
