@@ -1,5 +1,8 @@
 """Each kind of fault is found where it was put, and a checkup replaces the one before."""
 
+import os
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import sqlalchemy as sa
 from benchmarks import finders
 from fer_core import cli
 from fer_core.dataset import findings, ledger, practice, schema
+from fer_core.dataset.importers.fer2013 import import_fer2013
 from fer_core.dataset.intake import Intake, Row
 from fer_core.dataset.store import Store, ensure_dataset
 from fer_core.imaging.decode import encode_png, pixel_id
@@ -200,3 +204,20 @@ def test_the_command_prints_what_was_found(monkeypatch, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "Leaks: 2 samples in 1 group" in said and "Blank: 2 samples" in said and "Dark" not in said
     assert cli.main(["check", "gone"]) == 1
+
+
+@pytest.mark.skipif(not os.environ.get("FER_DATA"), reason="FER_DATA names no folder with fer2013.zip")
+def test_what_is_known_of_fer2013(tmp_path):
+    folder, store = Path(os.environ["FER_DATA"]), Store.open(tmp_path / "studio.db")
+    import_fer2013(store, folder / "fer2013.zip", votes=folder / "fer2013new.csv")
+    checkup = findings.check(store, "fer2013")
+    sample, finding = schema.sample.c, schema.finding.c
+    query = sa.select(sa.func.count()).join_from(schema.finding, schema.sample)
+    with store.read() as connection:
+        leaked = connection.scalar(query.where(finding.kind == "leak", sample.split == "validation"))
+    assert leaked == 280 and checkup.clusters["exact_duplicate"] == 1273
+    assert 12 <= checkup.counts["blank"] <= 13 and checkup.rare == ("disgust",)
+    assert 1600 < checkup.clusters["near_duplicate"] < 1900 and 430 < checkup.clusters["near_leak"] < 520
+    flooded = ("dark", "bright", "blurred", "not_a_face")
+    assert all(0 < checkup.counts[kind] < 0.01 * checkup.samples for kind in flooded)
+    assert checkup.counts["votes"] < 0.15 * checkup.samples

@@ -135,6 +135,15 @@ def test_a_run_with_leaks_says_so_and_one_without_leaves_near_copies_out():
     assert left_out == leaks_in and len(train) == 53
 
 
+def test_a_stop_before_training_began_leaves_no_model():
+    from fer_core.training import worker  # TensorFlow, which the other tests leave to the worker's process
+
+    run = runs.create(config(name="never"), versions.manifest(Store.open(), "halves"))
+    run.stop()
+    assert worker.work(run) == {**worker._NO_MODEL} and not (run.folder / "copies.json").exists()
+    assert [e["kind"] for e in run.events()[0]] == []
+
+
 def test_a_finished_run_and_a_taken_name_are_refused(finished):
     with pytest.raises(Conflict, match="not started again"):
         runs.launch(finished)
