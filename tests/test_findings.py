@@ -179,6 +179,13 @@ def test_a_set_of_small_pictures_is_not_called_tiny_all_over(tmp_path):
     assert findings.check(store, "faulty").counts["tiny"] == 0
 
 
+def test_an_empty_dataset_has_no_faults(tmp_path):
+    store = Store.open(tmp_path / "studio.db")
+    filled(store, {})
+    checkup = findings.check(store, "faulty")
+    assert set(checkup.counts.values()) == {0} and checkup.rare == () and not checkup.stale
+
+
 def test_practice_is_not_flooded(tmp_path):
     store = Store.open(tmp_path / "studio.db")
     practice.import_practice(store, count=84)

@@ -255,7 +255,7 @@ def _fingerprints(store: Store, dataset: str, chosen: set[str] | None) -> tuple[
             for image, content in connection.execute(query.order_by(measured.image)):
                 ids.append(image)
                 hashes += content
-    return ids, np.frombuffer(bytes(hashes), np.uint8).reshape(-1, _SIDE, _SIDE)
+    return ids, np.frombuffer(hashes, np.uint8).reshape(-1, _SIDE, _SIDE)
 
 
 def _values(thumbs: np.ndarray) -> np.ndarray:
