@@ -12,6 +12,7 @@ from pages._shared import (
     overview_view,
     pictures_view,
     problems_view,
+    removal_view,
     resources,
     version_view,
 )
@@ -30,6 +31,7 @@ ADD = "add"
 def main() -> None:
     """The page from top to bottom."""
     store = resources.store()
+    removal_view.receipts()
     known = {dataset.name: dataset for dataset in store.datasets()}
     if not known or st.query_params.get("view") == ADD:
         if known:

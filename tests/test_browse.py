@@ -112,8 +112,8 @@ def test_the_balance_counts_each_split_and_class(store):
 
 
 def test_who_what_and_whence(store):
-    assert browse.people(store, "practice") == ["Ada", "Bea"]
-    assert browse.subjects(store, "practice")[:2] == ["person 01", "person 02"]
+    assert browse.people(store, "practice") == ("Ada", "Bea")
+    assert browse.subjects(store, "practice")[:2] == ("person 01", "person 02")
     (arrival,) = browse.arrivals(store, "practice")
     assert (arrival.rows, arrival.what) == (141, "drawn for practice")
     assert len(ids(store, Filter(arrival=arrival.batch))) == 141

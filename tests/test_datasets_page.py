@@ -64,6 +64,15 @@ def table(app):
     return app.table[0].value.to_string().replace("\\", "")
 
 
+def settle():
+    """Wait until no job is running."""
+    for _ in range(600):
+        if not jobs.running():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"still running: {jobs.running()}")
+
+
 def press(app, label):
     next(b for b in app.button if b.label == label).click().run()
     assert not app.exception
@@ -75,10 +84,7 @@ def test_without_a_dataset_one_click_draws_one(monkeypatch):
     app = visit()
     practice_button = next(b.label for b in app.button if "practice" in b.label)
     press(app, practice_button)
-    for _ in range(300):
-        if not jobs.running():
-            break
-        time.sleep(0.1)
+    settle()
     assert [d.name for d in Store.open().datasets()] == ["practice"]
 
 
@@ -152,6 +158,16 @@ def test_a_sample_that_is_gone_is_a_sentence(store):
     assert "may have been deleted" in said(visit(sample=10**9))
 
 
+def test_a_sample_is_deleted_for_good_and_a_receipt_says_so(store):
+    app = visit(data="practice", sample=7)
+    app.text_input(key="who").set_value("Ada").run()
+    press(app, "Delete this sample")
+    settle()
+    app.run()
+    assert "Deleted for good: 1 sample and 1 picture" in said(app) and "may have been deleted" in said(app)
+    assert browse.counted(store, "practice") == COUNT
+
+
 def test_the_overview_counts_and_shows_each_class(store):
     app = visit(view="overview")
     assert f"{COUNT + 1} pictures" in said(app) and "96 × 96 px" in said(app)
@@ -164,10 +180,7 @@ def test_problems_are_looked_for_on_request_and_lead_to_their_pictures(store):
     app = visit(view="problems")
     assert not tiles(app)
     press(app, "Look for problems")
-    for _ in range(600):
-        if not jobs.running():
-            break
-        time.sleep(0.1)
+    settle()
     app.run()
     assert findings.summary(store, "practice").counts["leak"] == 2
     assert "Leaks" in said(app) and "2 pictures in 1 group" in said(app)

@@ -16,9 +16,10 @@ from pages._shared import jobs, resources
 def script():
     import streamlit as st
 
-    from pages._shared import errors, resources, version_view
+    from pages._shared import errors, removal_view, resources, version_view
 
     store = resources.store()
+    removal_view.receipts()
     names = [dataset.name for dataset in store.datasets()]
     st.write(f"datasets: {names}")
     with errors.guard():

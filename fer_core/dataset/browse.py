@@ -118,7 +118,7 @@ class Detail:
 
 @dataclass(frozen=True)
 class Arrival:
-    """One import that added samples; `rows` counts those that are still there."""
+    """One import that added samples; `rows` counts those of them that are still there."""
 
     batch: str
     what: str
@@ -211,32 +211,22 @@ def balance(store: Store, dataset: str) -> pd.DataFrame:
     return pd.DataFrame([tuple(row) for row in rows], columns=["split", "label", "n"])
 
 
-def subjects(store: Store, dataset: str, limit: int = 1000) -> list[str]:
-    """The first subjects of a dataset, by name."""
-    with store.read() as connection:
-        key = find_dataset(connection, dataset).id
-        query = sa.select(_sample.subject).where(_sample.dataset == key, _sample.subject.is_not(None))
-        return list(connection.scalars(query.distinct().order_by(_sample.subject).limit(limit)))
+def subjects(store: Store, dataset: str) -> tuple[str, ...]:
+    """The first 1,000 subjects of a dataset, by name."""
+    return _subjects(store, *_samples(store, dataset))
 
 
-def people(store: Store, dataset: str) -> list[str]:
+def people(store: Store, dataset: str) -> tuple[str, ...]:
     """Everyone who labelled a sample of a dataset by hand, by name."""
     with store.read() as connection:
         key = find_dataset(connection, dataset).id
-        query = sa.select(_event.who).where(_event.dataset == key, sa.text("event.kind <> 'import'"))
-        return sorted(connection.scalars(query.distinct()))
+        place = connection.scalar(sa.select(sa.func.max(_event.id)))
+    return _people(store, key, place)
 
 
-def arrivals(store: Store, dataset: str) -> list[Arrival]:
+def arrivals(store: Store, dataset: str) -> tuple[Arrival, ...]:
     """The imports that brought a dataset's samples, oldest first."""
-    with store.read() as connection:
-        key = find_dataset(connection, dataset).id
-        table = schema.arrival.c
-        query = sa.select(schema.arrival).where(table.dataset == key).order_by(table.at)
-        return [
-            Arrival(row.batch, row.what, row.who, row.at, row.last - row.first + 1)
-            for row in connection.execute(query)
-        ]
+    return _arrivals(store, *_samples(store, dataset))
 
 
 def detail(store: Store, sample: int) -> Detail:
@@ -337,6 +327,39 @@ def examples(store: Store, dataset: str, per_class: int = 8, seed: int = 0) -> d
                     break
             chosen[name] = tiles(connection, sorted(ids))
         return chosen
+
+
+def _samples(store: Store, dataset: str) -> tuple[int, tuple]:
+    """The number of a dataset, and what changes whenever a sample of it comes or goes."""
+    with store.read() as connection:
+        key = find_dataset(connection, dataset).id
+        last = sa.select(sa.func.max(_sample.id)).where(_sample.dataset == key)
+        return key, (_tallied(connection, key, Filter()), connection.scalar(last))
+
+
+@lru_cache(maxsize=128)
+def _subjects(store: Store, dataset: int, state: tuple) -> tuple[str, ...]:
+    query = sa.select(_sample.subject).where(_sample.dataset == dataset, _sample.subject.is_not(None))
+    with store.read() as connection:
+        return tuple(connection.scalars(query.distinct().order_by(_sample.subject).limit(1000)))
+
+
+@lru_cache(maxsize=128)
+def _people(store: Store, dataset: int, place: int | None) -> tuple[str, ...]:
+    query = sa.select(_event.who).where(_event.dataset == dataset, sa.text("event.kind <> 'import'"))
+    with store.read() as connection:
+        return tuple(sorted(connection.scalars(query.distinct())))
+
+
+@lru_cache(maxsize=128)
+def _arrivals(store: Store, dataset: int, state: tuple) -> tuple[Arrival, ...]:
+    table = schema.arrival.c
+    mine = sa.and_(_sample.dataset == table.dataset, _sample.id.between(table.first, table.last))
+    rows = sa.select(sa.func.count()).select_from(schema.sample).where(mine).correlate(schema.arrival)
+    query = sa.select(table.batch, table.what, table.who, table.at, rows.scalar_subquery())
+    with store.read() as connection:
+        found = connection.execute(query.where(table.dataset == dataset).order_by(table.at))
+        return tuple(Arrival(*row) for row in found)
 
 
 @lru_cache(maxsize=32)

@@ -1,5 +1,7 @@
 """Delete a person's pictures or a dataset for good, after its name was typed."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from fer_core.dataset import browse, removal
@@ -42,6 +44,22 @@ def show(store: Store, dataset: Dataset, who: str) -> None:
                 scope = st.radio("Where", [_EVERYWHERE, _HERE])
         if subject:
             _ask(store, dataset, subject, who, subject, scope)
+
+
+def one_sample(store: Store, sample: int, who: str) -> None:
+    """The way to delete one sample, after a second click."""
+    with st.popover("Delete for good", type="tertiary", icon=":material/delete_forever:"):
+        st.markdown(
+            "The sample goes with its picture, unless other samples show the same one. **This cannot be "
+            "undone.** The history keeps only that a sample was deleted, when and by whom."
+        )
+        st.button(
+            "Delete this sample",
+            disabled=not who,
+            on_click=_start,
+            args=(lambda: removal.remove(store, [sample], who),),
+            help=None if who else "Enter your name first.",
+        )
 
 
 def receipts() -> None:
@@ -88,13 +106,20 @@ def _ask(store: Store, dataset: Dataset, name: str, who: str, subject: str | Non
 
 
 def _delete(store: Store, dataset: Dataset, who: str, subject: str | None, everywhere: bool) -> None:
-    def work(progress: Progress) -> Receipt:
-        progress(0, None, "the file is written anew")
-        if subject is None:
-            return removal.remove_dataset(store, dataset.name, who)
-        return removal.remove_subject(store, subject, who, dataset=None if everywhere else dataset.name)
-
     for key in [key for key in st.session_state if str(key).startswith("gone ")]:
         del st.session_state[key]
+    if subject is None:
+        _start(lambda: removal.remove_dataset(store, dataset.name, who))
+    else:
+        _start(
+            lambda: removal.remove_subject(store, subject, who, dataset=None if everywhere else dataset.name)
+        )
+
+
+def _start(remove: Callable[[], Receipt]) -> None:
+    def work(progress: Progress) -> Receipt:
+        progress(0, None, "the file is written anew")
+        return remove()
+
     jobs.forget(_JOB)
     jobs.start(_JOB, "Deleting", work)

@@ -9,7 +9,7 @@ from fer_core.dataset.browse import Detail, Filter
 from fer_core.dataset.store import Dataset, Store
 from fer_core.errors import NotFound
 from fer_core.imaging.decode import decode_image
-from pages._shared import address, charts, errors, gallery, labelling
+from pages._shared import address, charts, errors, gallery, labelling, removal_view
 
 _KEYS = {labels.NOT_A_FACE: "0", labels.UNSURE: "u"}
 _LARGE = 380
@@ -41,6 +41,7 @@ def show(store: Store, dataset: Dataset, sample: int, where: Filter, order: str)
             _votes(found)
     _facts(found)
     _history(store, found)
+    removal_view.one_sample(store, sample, labelling.name())
     if found.same:
         st.subheader("The very same picture elsewhere", anchor=False)
         gallery.show(

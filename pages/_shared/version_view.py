@@ -20,7 +20,6 @@ A_PAGE = 50
 
 def show(store: Store, dataset: Dataset) -> None:
     """From top to bottom: freeze, the list, two side by side, exports, deletion."""
-    removal_view.receipts()
     known = versions.versions(store, dataset.name)
     newest = changes.newest(store, dataset.name)
     with st.container(width=260):
