@@ -35,7 +35,8 @@ def show(store: Store, dataset: Dataset) -> None:
         st.success("Nothing suspicious was found.")
     for kind in kinds:
         _finding(store, dataset, kind, checked)
-    clean = [about.title for kind, about in findings.KINDS.items() if not checked.counts.get(kind)]
+    looked = [kind for kind in findings.KINDS if kind != "no_face" or checked.faces]
+    clean = [findings.KINDS[kind].title for kind in looked if not checked.counts.get(kind)]
     if clean:
         st.caption(f"None of these: {', '.join(clean)}.")
 

@@ -101,6 +101,15 @@ def server(tmp_path_factory) -> Iterator[Server]:
     process.wait(10)
 
 
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory) -> Iterator[Server]:
+    """An app for the journeys of one file, where nobody else's data is."""
+    process, running = start(tmp_path_factory.mktemp("server"))
+    yield running
+    process.terminate()
+    process.wait(10)
+
+
 @pytest.fixture
 def fresh_server(tmp_path) -> Iterator[Server]:
     """An app that nobody has visited yet."""
