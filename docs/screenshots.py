@@ -1,6 +1,7 @@
 """Make the README's pictures: `python docs/screenshots.py`, with Chromium installed.
 
-The only photo in them is the astronaut that scikit-image ships (Eileen Collins; NASA, public domain).
+The dataset's faces are drawn. The only photo in them is the astronaut that scikit-image ships (Eileen
+Collins; NASA, public domain).
 """
 
 import sys
@@ -15,9 +16,11 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests" / "browser")]
 
 import conftest  # noqa: E402 (the tests' server and browser, not a second copy of them)
 
+from fer_core.dataset import findings, practice  # noqa: E402
+from fer_core.dataset.store import Store  # noqa: E402
 from fer_core.imaging.decode import encode_png  # noqa: E402
 
-MOST = 2400
+MOST = 1900
 """px, the height past which a page is cut off."""
 
 
@@ -37,6 +40,11 @@ def main() -> None:
             take(browser, f"{server.url}/photo", "photo-phone", "light", 390, photo)
             take(browser, server.url, "home-light", "light", 1280)
             take(browser, f"{server.url}/library", "library-light", "light", 1280)
+            store = Store.open(server.workspace / "studio.db")
+            practice.import_practice(store)
+            findings.check(store, practice.NAME)
+            for view in ("pictures", "overview", "problems", "map"):
+                take(browser, f"{server.url}/datasets?view={view}", f"datasets-{view}", "light", 1280)
         finally:
             process.terminate()
             process.wait(10)
@@ -50,6 +58,9 @@ def take(browser: Browser, url: str, name: str, scheme: str, width: int, photo: 
     if photo:
         page.set_input_files("input[type=file]", str(photo))
         expect(page.get_by_text("What the network saw")).to_be_visible(timeout=30_000)
+    if "view=map" in url:
+        page.get_by_role("button", name="Draw the map").click()
+        expect(page.get_by_text("Draw a loop")).to_be_visible(timeout=120_000)
     # Pictures, charts and fonts come a moment after the words.
     page.wait_for_timeout(2500)
     content = page.get_by_test_id("stMainBlockContainer").bounding_box()

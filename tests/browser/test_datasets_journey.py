@@ -26,7 +26,7 @@ def tiles(page):
 
 def button(page, name):
     """One of Streamlit's own: pictures are buttons too, and it keeps hidden copies to measure."""
-    return page.locator("[data-testid^=stBaseButton]").filter(has_text=name, visible=True)
+    return page.locator("[data-testid^=stBaseButton]").filter(has_text=name, visible=True).first
 
 
 def labels(store, *samples):

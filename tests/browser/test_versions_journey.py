@@ -33,7 +33,7 @@ def opened(page, own_server, address=""):
 
 
 def button(page, name):
-    return page.locator("[data-testid^=stBaseButton]").filter(has_text=name)
+    return page.locator("[data-testid^=stBaseButton]").filter(has_text=name, visible=True).first
 
 
 def test_a_version_is_frozen_and_gone_back_to(own_server, store, visitor):
