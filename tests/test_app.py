@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 import streamlit as st
 from skimage import data
 from streamlit.testing.v1 import AppTest
 
 from fer_core import workspace
+from fer_core.dataset import schema
+from fer_core.dataset.store import Store
 from fer_core.errors import BadInput
 from fer_core.imaging import detectors
 from fer_core.imaging.decode import decode_image, encode_jpeg, encode_png
@@ -283,8 +286,12 @@ def test_uploads_are_not_kept_twice(app):
 
 def test_nothing_uploaded_is_written_to_the_workspace(app, tmp_path):
     drop(open_page(app, "photo.py"), ASTRONAUT)
-    written = [path for path in (tmp_path / "workspace").rglob("*") if path.is_file()]
-    assert written == []
+    store = Store.open()
+    with store.read() as connection:
+        assert connection.scalar(sa.select(sa.func.count()).select_from(schema.image)) == 0
+    store.close()
+    written = {path.name for path in (tmp_path / "workspace").rglob("*") if path.is_file()}
+    assert written <= {"studio.db", "studio.db-wal", "studio.db-shm"}
 
 
 @pytest.mark.parametrize(
