@@ -45,10 +45,15 @@ bench: $(VENV)/.ready-test
 	$(BIN)/python -m benchmarks.photo
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.startup
+	$(BIN)/python -m benchmarks.browse
+	$(BIN)/python -m benchmarks.import_files
+	$(BIN)/python -m benchmarks.finders
 ifdef FER_DATA
 	$(BIN)/python -m benchmarks.import_fer2013 --data $(FER_DATA)
+	$(BIN)/python -m benchmarks.duplicates --data $(FER_DATA)
 	$(BIN)/python -m benchmarks.detectors --data $(FER_DATA)
 else
+	$(BIN)/python -m benchmarks.duplicates
 	@echo "FER_DATA=FOLDER make bench measures the import and the detectors too."
 endif
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from types import MappingProxyType
 
@@ -189,11 +190,9 @@ def summary(store: Store, dataset: str) -> Checkup | None:
         ).one_or_none()
         if last is None:
             return None
-        counted = sa.select(_finding.kind, sa.func.count(), sa.func.count(sa.distinct(_finding.cluster)))
-        query = counted.where(_finding.dataset == known.id).group_by(_finding.kind)
-        counts = {kind: (samples, groups) for kind, samples, groups in connection.execute(query)}
-        query = sa.select(_sample.label, sa.func.count()).where(_sample.dataset == known.id)
-        given: dict = dict(connection.execute(query.group_by(_sample.label)).all())
+        tally = schema.tally.c
+        query = sa.select(tally.label, sa.func.sum(tally.n)).where(tally.dataset == known.id)
+        given: dict[str, int] = dict(connection.execute(query.group_by(tally.label)).all())
         # A thousand stand for all: a dataset's pictures are looked at in the order of their hashes.
         some = sa.select(_sample.image).where(_sample.dataset == known.id).limit(1000).subquery()
         looked = sa.select(schema.measure.c.image).where(
@@ -203,6 +202,8 @@ def summary(store: Store, dataset: str) -> Checkup | None:
         all_seen = connection.scalar(unseen) is None
         newest = _newest_event(connection, known.id)
     classes = {name: given.get(name, 0) for name in known.label_set.names}
+    # Findings come with a checkup and go with their samples, so these two tell whether to count again.
+    counts = _counts(store, known.id, (last.at, sum(given.values())))
     return Checkup(
         dataset=dataset,
         at=last.at,
@@ -212,10 +213,19 @@ def summary(store: Store, dataset: str) -> Checkup | None:
         samples=sum(given.values()),
         classes=classes,
         rare=rare(classes),
-        unlabelled=given.get(None, 0),
+        unlabelled=given.get("", 0),
         unsure=given.get(labels.UNSURE, 0),
         faces=all_seen,
     )
+
+
+@lru_cache(maxsize=64)
+def _counts(store: Store, dataset: int, state: tuple[str, int]) -> dict[str, tuple[int, int]]:
+    """Samples and clusters of each kind of finding."""
+    counted = sa.select(_finding.kind, sa.func.count(), sa.func.count(sa.distinct(_finding.cluster)))
+    with store.read() as connection:
+        rows = connection.execute(counted.where(_finding.dataset == dataset).group_by(_finding.kind)).all()
+    return {kind: (samples, groups) for kind, samples, groups in rows}
 
 
 def _rows(part: pd.DataFrame) -> list[tuple[int, float, int | None]]:
