@@ -3,6 +3,7 @@
 # First of all, as in app.py: tests import TensorFlow and WebRTC into one process (see ARCHITECTURE.md).
 import pylibsrtp  # noqa: F401, I001
 
+import gc
 import ipaddress
 import os
 import socket
@@ -25,6 +26,12 @@ def _workspace(_nobodys_workspace, tmp_path, monkeypatch):
     """A workspace for each test, except where its module shares one on purpose."""
     if os.environ.get("FER_WORKSPACE") == _nobodys_workspace:
         monkeypatch.setenv("FER_WORKSPACE", str(tmp_path / "workspace"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _nothing_old_is_collected():
+    """Streamlit collects garbage after every run of a page: ten times as slow past all earlier imports."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
