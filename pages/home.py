@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from fer_core.dataset import browse
 from pages._shared import errors, frame, resources, words
 
 DOORS = (
@@ -37,6 +36,9 @@ with frame.page(
 
     st.subheader("What is here", anchor=False)
     with errors.guard():
+        # Imported below the doors, which are on the screen by then: the database's library takes a moment.
+        from fer_core.dataset import browse
+
         store = resources.store()
         for dataset in store.datasets():
             count = words.many(browse.counted(store, dataset.name), "picture")

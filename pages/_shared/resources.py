@@ -1,13 +1,13 @@
 """What all visitors share: loaded once for each server, whoever asks."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import streamlit as st
 
 from fer_core import workspace
-from fer_core.dataset.store import Store
 from fer_core.imaging import detectors
 from fer_core.imaging.decode import decode_image, encode_png
 from fer_core.imaging.detectors import base
@@ -15,12 +15,15 @@ from fer_core.inference.predictor import Predictor
 from fer_core.zoo import library
 from fer_core.zoo.card import Card
 
+if TYPE_CHECKING:
+    from fer_core.dataset.store import Store
+
 SAMPLES = ("An astronaut", "In bad light", "No face")
 """Photos that need no upload. The astronaut is Eileen Collins (NASA, public domain); the coffee is by
 Rachel Michetti (CC0); scikit-image ships both."""
 
 
-def store() -> Store:
+def store() -> "Store":
     """The datasets of this workspace.
 
     Raises:
@@ -30,7 +33,10 @@ def store() -> Store:
 
 
 @st.cache_resource(show_spinner=False)
-def _store(path: str) -> Store:
+def _store(path: str) -> "Store":
+    # Imported here, because the database's library takes half a second and the photo page does without.
+    from fer_core.dataset.store import Store
+
     return Store.open(path)
 
 
