@@ -80,7 +80,7 @@ def button(app, label):
 
 
 def uploaded():
-    return [p for p in (workspace.folder("cache") / "uploads").rglob("*") if p.is_file()]
+    return [p for p in workspace.folder("uploads").rglob("*") if p.is_file()]
 
 
 def test_a_zip_is_looked_at_first_and_stored_when_asked(app, archive):
@@ -251,7 +251,7 @@ def test_a_full_disk_is_said(app, archive, monkeypatch):
 def test_nobody_comes_back(app, archive):
     drop(app, archive)
     token = app.query_params["import"]
-    folder = workspace.folder("cache") / "uploads" / token
+    folder = workspace.folder("uploads") / token
     uploads.tidy()
     assert folder.is_dir()
     os.utime(folder, (0, 0))

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 import sqlalchemy as sa
 from drawn_dataset import picture, row, write
+from drawn_fer2013 import filled
 
 from fer_core import workspace
 from fer_core.dataset import arrays, changes, ledger, removal, schema, versions
@@ -167,3 +168,12 @@ def test_it_says_so_when_a_reader_keeps_old_pages_alive(store, monkeypatch):
     assert removal.wipe(impatient) and traces(pixels(0)) == [("studio.db", pixels(0))], "the second shows it"
     removal.remove(impatient, [404], "Ada")
     assert traces(pixels(0)) == []
+
+
+def test_files_that_somebody_is_about_to_import_are_left_alone(tmp_path):
+    waiting = workspace.folder("uploads") / "faces.zip"
+    waiting.write_bytes(b"somebody else's")
+    (workspace.folder("cache") / "prepared.u8").write_bytes(b"pictures")
+    removal.remove(filled(tmp_path, 4), [1], "Ada")
+    assert waiting.read_bytes() == b"somebody else's"
+    assert list(workspace.folder("cache").iterdir()) == []

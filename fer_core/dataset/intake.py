@@ -1,10 +1,11 @@
 """How every importer writes: rows go in block by block within one transaction, nothing is doubled."""
 
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -146,6 +147,26 @@ class Intake:
         image, mine = schema.sample.c.image, schema.sample.c.dataset == self.dataset.id
         distinct = sa.func.count(sa.distinct(image))
         return self.connection.execute(sa.select(sa.func.count() - distinct).where(mine)).scalar_one()
+
+    def report(self, started: float, duplicates: int, **more: Any) -> ImportReport:
+        """What this import did.
+
+        Args:
+            started: time.perf_counter() when it began.
+            duplicates: what `finish` returned.
+            more: the fields of ImportReport that an intake knows nothing of.
+        """
+        return ImportReport(
+            dataset=self.dataset.name,
+            rows=self.rows,
+            added=self.added,
+            already_there=self.rows - self.added,
+            duplicates=duplicates,
+            votes=self.votes,
+            counts=self.counts,
+            seconds=time.perf_counter() - started,
+            **more,
+        )
 
     def _present(self, rows: Sequence[Row]) -> dict[str, tuple]:
         """(image, split, label at import, votes) of the rows that the dataset has, by source."""

@@ -127,14 +127,4 @@ def import_practice(
         intake = Intake(connection, ensure_dataset(connection, name, FER7))
         intake.add(rows)
         duplicates = intake.finish(who, "drawn for practice", secrets.token_hex(8))
-    return ImportReport(
-        dataset=name,
-        rows=intake.rows,
-        added=intake.added,
-        already_there=intake.rows - intake.added,
-        duplicates=duplicates,
-        blank=0,
-        votes=0,
-        counts=intake.counts,
-        seconds=time.perf_counter() - started,
-    )
+    return intake.report(started, duplicates, blank=0)

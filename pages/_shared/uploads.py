@@ -1,4 +1,4 @@
-"""Files on their way into the store: in the workspace's cache until their import is over, never in memory."""
+"""Files on their way into the store: in the workspace until their import is over, never in memory."""
 
 import json
 import re
@@ -162,6 +162,5 @@ def _write(draft: Draft) -> Draft:
 
 
 def _root() -> Path:
-    root = workspace.folder("cache") / "uploads"
-    root.mkdir(exist_ok=True)
-    return root
+    # Not in the cache, which a deletion empties: somebody else's import would lose its files.
+    return workspace.folder("uploads")

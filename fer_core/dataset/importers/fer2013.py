@@ -99,17 +99,7 @@ def import_member(
             for some in slices(waiting, 1000):
                 intake.add([row._replace(data=aside.get(staged)) for row, staged in some])
             duplicates = intake.finish(who, f"import of {member.name}", secrets.token_hex(8))
-    return ImportReport(
-        dataset=intake.dataset.name,
-        rows=intake.rows,
-        added=intake.added,
-        already_there=intake.rows - intake.added,
-        duplicates=duplicates,
-        blank=blank,
-        votes=intake.votes,
-        counts=intake.counts,
-        seconds=time.perf_counter() - started,
-    )
+    return intake.report(started, duplicates, blank=blank)
 
 
 def rank(name: str, head: bytes) -> int:

@@ -12,14 +12,14 @@ from fer_core.dataset.importers.ferplus import SPLIT_OF_USAGE
 from fer_core.dataset.importers.source import Source, is_picture
 from fer_core.errors import BadInput
 
-SPLITS = {
-    **dict.fromkeys(("train", "training", "trainset", "train_set"), "train"),
-    **dict.fromkeys(("validation", "val", "valid", "dev", "val_set", "validset"), "validation"),
-    **dict.fromkeys(("test", "testing", "testset", "test_set", "eval"), "test"),
+_SPLITS = {
+    **dict.fromkeys("train training trainset trainingset".split(), "train"),
+    **dict.fromkeys("validation val valid dev validationset valset validset".split(), "validation"),
+    **dict.fromkeys("test testing testset eval".split(), "test"),
     **{usage.lower(): split for usage, split in SPLIT_OF_USAGE.items()},
     "none": "none",
 }
-"""Usual spellings, lower case -> the project's name."""
+"""Usual spellings, lower case and without marks -> the project's name."""
 
 _MORE = re.compile(r"… and ([\d,]+) more")
 """What `plan.shortened` ends a long list with."""
@@ -29,6 +29,11 @@ _SPLIT_WORD = re.compile(r"(?<![a-z])(train|training|validation|valid|val|dev|te
 
 Problems = dict[str, list[str]]
 """What is wrong -> which rows or files."""
+
+
+def split_of(name: str) -> str | None:
+    """The split that a folder or a cell names in any usual spelling ("Train_Set"), or None."""
+    return _SPLITS.get("".join(letter for letter in name.lower() if letter.isalnum()))
 
 
 def note(problems: Problems, what: str, which: str) -> None:
@@ -83,7 +88,7 @@ def entries(source: Source, *endings: str) -> list[str]:
 
 def split_of_name(path: str) -> str | None:
     """The split that a list's file name tells: "fer_train.csv", "val_labels.csv", "test-00000.parquet"."""
-    found = {SPLITS[word] for word in _SPLIT_WORD.findall(PurePosixPath(path).name.lower())}
+    found = {_SPLITS[word] for word in _SPLIT_WORD.findall(PurePosixPath(path).name.lower())}
     return found.pop() if len(found) == 1 else None
 
 

@@ -82,16 +82,10 @@ def store_all(
                 if progress:
                     progress(_READING * len(rows) + some.stop, (_READING + 1) * len(rows), "pictures stored")
             duplicates = intake.finish(who, f"import of {source.name}", secrets.token_hex(8))
-    return ImportReport(
-        dataset=intake.dataset.name,
-        rows=intake.rows,
-        added=intake.added,
-        already_there=intake.rows - intake.added,
-        duplicates=duplicates,
+    return intake.report(
+        started,
+        duplicates,
         blank=sum(staged[row.source].blank for row in rows),
-        votes=intake.votes,
-        counts=intake.counts,
-        seconds=time.perf_counter() - started,
         splits=planned.splits,
         left_out=planned.left_out,
         unreadable=len(planned.rows) - len(rows),

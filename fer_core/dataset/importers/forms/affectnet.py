@@ -138,7 +138,7 @@ def _in_folders(source: Source) -> Iterator[Found]:
 
 def _split(path: str) -> str | None:
     parts = PurePosixPath(path.lower()).parts[:-1]
-    return next((lists.SPLITS[part] for part in parts if part in lists.SPLITS), None)
+    return next(filter(None, map(lists.split_of, parts)), None)
 
 
 def _tops(source: Source) -> set[str]:

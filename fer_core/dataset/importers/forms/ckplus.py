@@ -36,7 +36,7 @@ def _fits(source: Source) -> int:
     if any(_EMOTION.search(entry.path) for entry in source.entries):
         return 9
     frames = [entry.path for entry in source.entries if _FRAME.search(entry.path)]
-    if any(part.lower() in lists.SPLITS for path in frames for part in path.split("/")[:-1]):
+    if any(lists.split_of(part) for path in frames for part in path.split("/")[:-1]):
         return 3  # the published folders have no splits: somebody has sorted them since
     if frames:
         return 9 if any(_class(path) for path in frames) else 4
@@ -104,7 +104,7 @@ def _pixels(source: Source, problems: lists.Problems) -> Iterator[Found]:
             if picture is None:
                 lists.note(problems, "Rows whose pixels are no square of numbers 0 to 255; left out", key)
                 continue
-            split = lists.SPLITS.get(row.get("usage", "").lower())
+            split = lists.split_of(row.get("usage", ""))
             yield Found(key, path, row.get("emotion") or None, split, data=picture)
 
 

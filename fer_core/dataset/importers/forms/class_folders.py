@@ -6,23 +6,9 @@ from collections.abc import Iterator
 
 from fer_core import labels
 from fer_core.dataset.importers.form import Form, Found, Reading
+from fer_core.dataset.importers.lists import split_of
 from fer_core.dataset.importers.source import Source, is_picture
 from fer_core.labels import FER7
-
-SPLITS = {
-    spelling: split
-    for split, spellings in {
-        "train": "train training trainset trainingset",
-        "validation": "validation val valid dev validationset valset publictest",
-        "test": "test testing testset privatetest eval",
-        "none": "none",
-    }.items()
-    for spelling in spellings.split()
-}
-"""Usual names of the folder of a split, lower case and without marks -> split.
-
-PublicTest and PrivateTest are those of FER2013's competition.
-"""
 
 NO_LABEL = "no label"
 """The folder of pictures that have none, as exports write it."""
@@ -77,7 +63,7 @@ def _class(folder: str) -> str:
 
     It is the innermost folder with a known name, or else the innermost that is not a split.
     """
-    parts = [part for part in reversed(folder.split("/")) if part and _spelt(part) not in SPLITS]
+    parts = [part for part in reversed(folder.split("/")) if part and not split_of(part)]
     if any(part.strip().lower() == NO_LABEL for part in parts):
         return NO_LABEL
     return next((part for part in parts if _known(part)), parts[0] if parts else "")
@@ -85,18 +71,13 @@ def _class(folder: str) -> str:
 
 def _split(folder: str) -> str | None:
     """The innermost folder that is named after a split."""
-    parts = (SPLITS.get(_spelt(part)) for part in reversed(folder.split("/")))
-    return next((split for split in parts if split), None)
+    return next(filter(None, map(split_of, reversed(folder.split("/")))), None)
 
 
 def _known(name: str) -> str | None:
     """The project's name for a folder's: "Happiness", "3 happy" or "03_Happy" are happy."""
     spellings = (labels.canonical(name), labels.canonical(_NUMBERED.sub("", name)))
     return next((label for label in spellings if label in _KNOWN), None)
-
-
-def _spelt(name: str) -> str:
-    return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
 def _problems(source: Source, placed: dict[str, tuple[str, str | None]]) -> dict[str, list[str]]:

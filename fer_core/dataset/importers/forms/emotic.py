@@ -75,7 +75,7 @@ def _rows(source: Source, problems: lists.Problems) -> Iterator[Found]:
                 source=picture if people[picture] == 1 else f"{picture}#{people[picture]}",
                 path=picture,
                 label=next(iter(basic or given), None),
-                split=lists.SPLITS.get(row.get(named.get("split", ""), "").lower(), split),
+                split=lists.split_of(row.get(named.get("split", ""), "")) or split,
                 valence=valence,
                 arousal=arousal,
             )

@@ -49,7 +49,7 @@ def _listed(source: Source, problems: lists.Problems) -> Iterator[Found]:
                     problems, "Lines whose label is not 1 to 7; left out", f"line {place:,}: {line.strip()}"
                 )
             else:
-                yield Found(picture, picture, label.strip(), lists.SPLITS.get(name.split("_")[0]))
+                yield Found(picture, picture, label.strip(), lists.split_of(name.split("_")[0]))
 
 
 def _in_folders(source: Source) -> Iterator[Found]:

@@ -99,14 +99,14 @@ def described(
         if feelings[-1] is None and cell(meaning).lower() not in ("", "nan", "none", "-2", "-2.0"):
             lists.note(problems, OUT_OF_RANGE, f"{picture}: {meaning} {cell(meaning)}")
     written = cell("split").lower()
-    if written and written not in lists.SPLITS:
+    if written and not lists.split_of(written):
         lists.note(problems, "Splits of an unknown name; assigned anew", f"{picture}: {written}")
     label = cell("label")
     return Found(
         source=picture,
         path=picture,
         label=label.removesuffix(".0") if label.removesuffix(".0").isdecimal() else label or None,
-        split=lists.SPLITS.get(written) if written else split,
+        split=lists.split_of(written) if written else split,
         subject=cell("subject") or None,
         valence=feelings[0],
         arousal=feelings[1],
