@@ -1,7 +1,9 @@
 """Commands on models: train, stop, runs, models, evaluate."""
 
 import argparse
+import dataclasses
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -13,19 +15,19 @@ from fer_core.evaluation import report
 from fer_core.inference.predictor import Predictor
 from fer_core.labels import LABEL_SETS
 from fer_core.training import runs
-from fer_core.training.config import TrainingConfig
+from fer_core.training.config import SCHEDULES, Augmentation, TrainingConfig
 from fer_core.zoo import library, specs
 
-_NUMBERS = {
-    "epochs": int,
-    "batch_size": int,
-    "learning_rate": float,
-    "warmup_epochs": float,
-    "weight_decay": float,
-    "label_smoothing": float,
-    "second_head": float,
-    "seed": int,
-    "threads": int,
+_APART = ("spec", "dataset", "version", "augmentation", "continued_at")
+"""Options of a run that are given in another way than `--name VALUE`."""
+_CHOICES = {
+    "targets": ("labels", "votes"),
+    "label_set": sorted(LABEL_SETS),
+    "schedule": SCHEDULES,
+    "class_weights": ("none", "balanced"),
+    "affect_loss": ("ccc", "mse"),
+    "weights": ("scratch", "imagenet"),
+    "precision": ("float32", "mixed_bfloat16"),
 }
 
 
@@ -34,15 +36,16 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add = commands.add_parser("train", help="train a network; Ctrl-C stops it and keeps the best epoch")
     add.add_argument("spec", nargs="?", choices=sorted(specs.SPECS))
     add.add_argument("--data", metavar="NAME[@VERSION]")
-    add.add_argument("--targets", choices=("labels", "votes"))
-    add.add_argument("--label-set", choices=sorted(LABEL_SETS))
-    for name, kind in _NUMBERS.items():
-        add.add_argument("--" + name.replace("_", "-"), type=kind)
-    add.add_argument("--start-from", metavar="MODEL", help="start from the weights of this model")
-    add.add_argument("--frozen", action="store_true", default=None, help="learn the classes alone")
-    add.add_argument("--name", help="id of the model that comes of it")
-    add.add_argument("--title", help="its name for people")
-    add.add_argument("--keep-improvements", action="store_true", default=None)
+    for option in _options():
+        name, kind = "--" + option.name.replace("_", "-"), type(option.default)
+        if kind is bool:
+            add.add_argument(name, action=argparse.BooleanOptionalAction, default=None)
+        else:
+            known = kind if kind in (int, float) else int if option.name == "input_size" else str
+            add.add_argument(name, type=known, choices=_CHOICES.get(option.name))
+    add.add_argument(
+        "--augment", action="append", metavar="NAME=VALUE", default=[], help="as rotation=15 or flip=0"
+    )
     add.add_argument(
         "--config", type=Path, metavar="FILE", help="all options as JSON; the others win over it"
     )
@@ -88,19 +91,31 @@ def _config(options: argparse.Namespace) -> TrainingConfig:
     if options.data:
         values["dataset"], _, version = options.data.partition("@")
         values["version"] = version or None
-    for name in (
-        "targets",
-        "label_set",
-        *_NUMBERS,
-        "start_from",
-        "frozen",
-        "name",
-        "title",
-        "keep_improvements",
-    ):
-        if getattr(options, name) is not None:
-            values[name] = getattr(options, name)
+    for option in _options():
+        if getattr(options, option.name) is not None:
+            values[option.name] = getattr(options, option.name)
+    if options.augment:
+        values["augmentation"] = {**dict(values.get("augmentation", {})), **_augmentation(options.augment)}
     return TrainingConfig.from_dict(values)
+
+
+def _options() -> list[dataclasses.Field]:
+    return [f for f in dataclasses.fields(TrainingConfig) if f.name not in _APART]
+
+
+def _augmentation(given: list[str]) -> dict[str, float | bool]:
+    known = {f.name for f in dataclasses.fields(Augmentation)}
+    settings: dict[str, float | bool] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if name not in known or math.isnan(number):
+            raise BadInput(f"--augment takes NAME=NUMBER, of {', '.join(sorted(known))}. Received: {text!r}.")
+        settings[name] = bool(number) if name == "flip" else number
+    return settings
 
 
 def _follow(run: runs.Run) -> int:

@@ -15,10 +15,22 @@ import numpy as np
 from fer_core.imaging.detectors import hog
 from fer_core.imaging.detectors.base import package_file
 from fer_core.imaging.faces import Box, Face
+from fer_core.imaging.preprocess import InputSpec, to_input
 
 _EYE, _OTHER_EYE = slice(36, 42), slice(42, 48)
 _NOSE_TIP = 30
 """Points of the 68, counted from 0. Source: the iBUG 300-W mark-up."""
+
+MIRROR = np.array(
+    [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1)]
+    + [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]
+    + [*range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), *range(67, 64, -1)]
+)
+"""Which point of the face becomes which in its mirror image."""
+
+CROP_SIDE = 192
+"""px to which a network's input is enlarged before its landmarks are sought: dlib compares pixels at
+distances that vanish in 48."""
 
 _lock = threading.Lock()
 
@@ -45,6 +57,27 @@ def landmarks68(image: np.ndarray, box: Box) -> np.ndarray:
     with _lock:
         shape = _predictor()(np.ascontiguousarray(image), rectangle)
     return np.array([(point.x, point.y) for point in shape.parts()], np.float32)
+
+
+def of_crops(crops: np.ndarray) -> np.ndarray:
+    """Landmarks of faces as a network is fed them: the crop is the face box.
+
+    Args:
+        crops: (N, H, W, C) uint8, made by `to_input`.
+
+    Returns:
+        (N, 68, 2) float32, x and y as parts of the side: 0 left or top edge, 1 right or bottom edge.
+
+    Raises:
+        NotFound: the predictor's file is not there.
+    """
+    spec = InputSpec(CROP_SIDE, CROP_SIDE, channels=3)
+    whole = Box(0, 0, CROP_SIDE, CROP_SIDE)
+    found = np.empty((len(crops), 68, 2), np.float32)
+    for points, crop in zip(found, crops, strict=True):
+        picture = crop[..., 0] if crop.shape[2] == 1 else crop
+        points[...] = (landmarks68(to_input(picture, None, spec), whole) + 0.5) / CROP_SIDE
+    return found
 
 
 def eyes_of(points: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ class InputSpec:
         channels: 1 for grey, 3 for RGB.
         scale: side of the crop as a multiple of the face box's side.
         align: turn the photo so that the eyes lie level, where the eyes are known.
+        landmarks: the network is also fed the 68 points of the crop (landmarks.of_crops).
     """
 
     height: int
@@ -26,6 +27,7 @@ class InputSpec:
     channels: int
     scale: float = 1.0
     align: bool = False
+    landmarks: bool = False
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3) or min(self.height, self.width) < 8 or not 0.2 <= self.scale <= 5:
