@@ -1,23 +1,28 @@
 """The training loop itself, in this process."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from fer_core.training import augmentation, trainer
+from fer_core.imaging import landmarks
+from fer_core.training import augmentation, objectives, schedule, trainer
+from fer_core.training.batches import Batches, Data
 from fer_core.training.config import Augmentation, TrainingConfig
 from fer_core.training.targets import Split
+from fer_core.zoo.specs import EXPRESSION
 
 keras = pytest.importorskip("keras")
 
 
-def data(count: int, seed: int = 0) -> trainer.Data:
+def data(count: int, seed: int = 0) -> Data:
     random = np.random.default_rng(seed)
     classes = np.arange(count) % 2
     images = random.integers(0, 100, (count, 16, 16, 1), np.uint8)
     images[classes == 1, :8] += 120
     targets = np.eye(2, dtype=np.float32)[classes]
-    return trainer.Data(images, np.arange(count), Split(pd.DataFrame({"n": range(count)}), targets, None))
+    return Data(images, np.arange(count), Split(pd.DataFrame({"n": range(count)}), targets, None))
 
 
 def network():
@@ -34,11 +39,12 @@ def config(**changes) -> TrainingConfig:
     )
 
 
-def fit(folder, settings, stop=lambda: False):
-    events: list[dict] = []
-    made = network()
+def fit(folder, settings, stop=lambda: False, events=None, **made_with):
+    events = [] if events is None else events
+    made = network(**made_with)
     folder.mkdir(exist_ok=True)
-    ended = trainer.fit(made, data(64), data(32, 1), settings, folder, events.append, stop)
+    train, validation = data(64), data(32, 1)
+    ended = trainer.fit(made, train, validation, settings, EXPRESSION, folder, events.append, stop)
     return made, [e for e in events if e["kind"] == "epoch"], ended
 
 
@@ -72,7 +78,7 @@ def test_a_run_that_diverges_says_so(tmp_path):
 
 def test_batches_depend_on_seed_and_epoch_alone():
     def order(seed, epoch):
-        batches = trainer.Batches(data(64), 8, seed)
+        batches = Batches(data(64), config(seed=seed))
         batches.begin(epoch)
         return batches.order.tolist()
 
@@ -82,38 +88,175 @@ def test_batches_depend_on_seed_and_epoch_alone():
 
 
 def test_the_learning_rate_rises_then_falls_to_nothing():
-    schedule = trainer.WarmupCosine(0.1, warmup=10, total=110)
-    rates = [float(schedule(step)) for step in range(111)]
-    assert rates[9] == pytest.approx(0.1) and rates[0] == pytest.approx(0.01)
-    assert rates[60] == pytest.approx(0.05, abs=1e-3) and rates[110] == pytest.approx(0, abs=1e-6)
+    settings = config(learning_rate=0.1, epochs=11, warmup_epochs=1.0)
+    rates = [schedule.rate(settings, moment) for moment in (0.1, 0.5, 1.0, 6.0, 11.0)]
+    assert rates == pytest.approx([0.01, 0.05, 0.1, 0.05, 0.0])
 
 
-def test_augmentation_is_absent_outside_training_and_real_inside():
-    images = np.random.default_rng(0).uniform(0, 255, (6, 20, 20, 1)).astype(np.float32)
-    for layer in augmentation.layers(Augmentation(), seed=0):
-        assert np.array_equal(np.asarray(layer(images, training=False)), images)
-        changed = np.asarray(layer(images, training=True))
-        assert changed.shape == images.shape and not np.allclose(changed, images)
-        assert changed.min() >= 0 and changed.max() <= 255
-    off = Augmentation(flip=False, rotation=0, shift=0, zoom=0, stretch=0, contrast=0, brightness=0)
-    assert augmentation.layers(off, seed=0) == []
+def test_step_plateau_and_constant_schedules():
+    settings = {"learning_rate": 1.0, "warmup_epochs": 0, "every": 3, "factor": 0.5, "epochs": 9}
+    step = [schedule.rate(config(schedule="step", **settings), e) for e in (0, 2.9, 3, 6)]
+    assert step == [1.0, 1.0, 0.5, 0.25]
+    plateau = [schedule.rate(config(schedule="plateau", **settings), 8, drops) for drops in (0, 2)]
+    assert plateau == [1.0, 0.25]
+    assert schedule.rate(config(schedule="constant", **settings), 8.9) == 1.0
+
+
+def test_frozen_and_continued_epochs_have_schedules_of_their_own():
+    two = config(
+        start_from="m", frozen_epochs=4, epochs=10, learning_rate=1.0, fine_tune_rate=0.1, warmup_epochs=0
+    )
+    assert schedule.rate(two, 2) == pytest.approx(0.5) and schedule.rate(two, 4) == pytest.approx(0.1)
+    assert schedule.rate(two, 7) == pytest.approx(0.05)
+    longer = config(epochs=40, continued_at=(20,), learning_rate=1.0, warmup_epochs=0)
+    assert schedule.rate(longer, 19.9) < 1e-3 and schedule.rate(longer, 20) == pytest.approx(0.5)
+
+
+def test_a_plateau_lowers_the_rate_and_patience_ends_the_run(tmp_path):
+    settings = config(epochs=30, learning_rate=1e-12, schedule="plateau", every=2, early_stopping=5)
+    _, curve, ended = fit(tmp_path / "run", settings)
+    assert ended == "early" and len(curve) == 6 and [e["best"] for e in curve] == [True] + [False] * 5
+    rates = [e["learning_rate"] for e in curve]
+    assert rates[1] == pytest.approx(1e-12) and rates[3] == pytest.approx(0.3e-12)
+    assert rates[5] == pytest.approx(0.09e-12)
+
+
+def test_frozen_epochs_leave_the_features_and_fine_tuning_spares_batch_normalisation(tmp_path):
+    settings = config(start_from="m", frozen_epochs=2, epochs=2, learning_rate=0.1)
+    before = network()
+    after, _, _ = fit(tmp_path / "frozen", settings)
+    assert_same(before.layers[:-1], after.layers[:-1], True)
+    assert_same(before.layers[-1:], after.layers[-1:], False)
+    events: list[dict] = []
+    settings = config(
+        start_from="m", frozen_epochs=1, epochs=3, unfrozen_layers=3, fine_tune_rate=0.01, learning_rate=0.01
+    )
+    after, curve, _ = fit(tmp_path / "tuned", settings, events=events)
+    phases = [(e["epoch"], e["phase"], e["trainable"]) for e in events if e["kind"] == "phase"]
+    assert phases == [(0, "frozen", 10), (1, "fine-tuning", 10 + 40)] and len(curve) == 3
+    with np.load(tmp_path / "tuned" / trainer.CHECKPOINT) as saved:
+        changed = [not np.array_equal(saved[f"v{i}"], w) for i, w in enumerate(before.get_weights())]
+    # kernel and bias of the convolution, four of batch normalisation, kernel and bias of the classes
+    assert changed == [True] * 2 + [False] * 4 + [True] * 2
+
+
+def assert_same(ones, others, same: bool):
+    for one, other in zip(ones, others, strict=True):
+        for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+            assert np.array_equal(a, b) is same, one.name
+
+
+def test_a_run_resumes_at_the_start_of_fine_tuning(tmp_path):
+    settings = config(
+        start_from="m", frozen_epochs=1, epochs=3, fine_tune_rate=0.01, learning_rate=0.01, warmup_epochs=0
+    )
+    straight, curve, _ = fit(tmp_path / "straight", settings)
+    batches = iter(range(1000))
+    fit(tmp_path / "broken", settings, lambda: next(batches) >= 14)
+    resumed, rest, _ = fit(tmp_path / "broken", settings)
+    assert [e["epoch"] for e in rest] == [1, 2]
+    assert rest[-1]["loss"] == pytest.approx(curve[-1]["loss"], abs=1e-6)
+
+
+def test_a_full_disk_costs_a_checkpoint_not_the_run(tmp_path, monkeypatch):
+    def full(path, data):
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    events: list[dict] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.write_bytes", full)
+        patch.setattr(trainer, "_save_weights", lambda network, path: full(path, b""))
+        made, curve, ended = fit(tmp_path / "run", config(epochs=3, learning_rate=0.05), events=events)
+    assert ended == "finished" and len(curve) == 3
+    warnings = [e["text"] for e in events if e["kind"] == "warning"]
+    assert len(warnings) == 3 and "No space left" in warnings[0]
+    held_out = data(32, 1)
+    answers = made.predict_on_batch(held_out.images.astype(np.float32))
+    accuracy = (answers.argmax(axis=1) == held_out.split.targets.argmax(axis=1)).mean()
+    assert accuracy == pytest.approx(max(e["val_accuracy"] for e in curve))
+    assert not (tmp_path / "run" / trainer.CHECKPOINT).exists() and not list(tmp_path.rglob("*.part"))
+
+
+def test_rare_classes_count_alike_when_balanced():
+    few = data(64)
+    few.split.targets[:] = np.eye(2)[(np.arange(64) >= 48).astype(int)]
+    batches = Batches(few, config(class_weights="balanced", batch_size=64))
+    _, targets, weights = batches[0]
+    assert weights[targets[:, 0] == 1].sum() == pytest.approx(weights[targets[:, 1] == 1].sum())
+    assert weights.mean() == pytest.approx(1)
+
+
+def test_macro_f1_is_scikit_learns():
+    from sklearn.metrics import f1_score
+
+    random = np.random.default_rng(0)
+    truth, guess = random.integers(0, 4, 50), random.integers(0, 3, 50)
+    metric = objectives.MacroF1(4)
+    metric.update_state(np.eye(4)[truth[:20]], np.eye(4)[guess[:20]])
+    metric.update_state(np.eye(4)[truth[20:]], np.eye(4)[guess[20:]])
+    assert float(metric.result()) == pytest.approx(f1_score(truth, guess, average="macro"), abs=1e-6)
+
+
+NONE = Augmentation(flip=False, rotation=0, shift=0, zoom=0, stretch=0, contrast=0, brightness=0)
+
+
+def changed(images, points=None, seed=0, **settings):
+    made = dataclasses.replace(NONE, **settings)
+    return augmentation.augment(images, made, np.random.default_rng(seed), points)
+
+
+def test_augmentation_with_all_off_changes_nothing_and_each_alone_something():
+    images = np.random.default_rng(0).integers(0, 256, (6, 20, 20, 1), np.uint8)
+    assert np.array_equal(changed(images)[0], images)
+    ways = {"flip": True, "rotation": 20, "shift": 0.2, "shear": 20, "zoom": 0.3, "stretch": 0.3}
+    ways |= {"contrast": 0.5, "brightness": 0.3, "blur": 2, "noise": 0.1, "cutout": 0.5}
+    for name, value in ways.items():
+        made, _ = changed(images, **{name: value})
+        assert made.shape == images.shape and made.dtype == np.float32
+        assert made.min() >= 0 and made.max() <= 255 and not np.array_equal(made, images), name
+    assert ways.keys() == {f.name for f in dataclasses.fields(Augmentation)} - {"mixup"}
 
 
 def test_a_flip_alone_gives_the_picture_or_its_mirror_image():
-    only_flip = Augmentation(rotation=0, shift=0, zoom=0, stretch=0, contrast=0, brightness=0)
-    (layer,) = augmentation.layers(only_flip, seed=0)
-    images = np.random.default_rng(0).uniform(0, 255, (40, 9, 9, 1)).astype(np.float32)
-    changed = np.asarray(layer(images, training=True))
-    same = np.isclose(changed, images, atol=0.1).all(axis=(1, 2, 3))
-    mirrored = np.isclose(changed, images[:, :, ::-1], atol=0.1).all(axis=(1, 2, 3))
+    images = np.random.default_rng(0).integers(0, 256, (40, 9, 9, 1), np.uint8)
+    made, _ = changed(images, flip=True)
+    same = (made == images).all(axis=(1, 2, 3))
+    mirrored = (made == images[:, :, ::-1]).all(axis=(1, 2, 3))
     assert (same ^ mirrored).all() and 5 < same.sum() < 35
 
 
 def test_a_shift_stays_within_its_limit():
-    only_shift = Augmentation(flip=False, rotation=0, shift=0.1, zoom=0, stretch=0, contrast=0, brightness=0)
-    (layer,) = augmentation.layers(only_shift, seed=0)
-    images = np.zeros((200, 40, 40, 1), np.float32)
+    images = np.zeros((200, 40, 40, 1), np.uint8)
     images[:, 20, 20] = 255
-    rows, columns = np.nonzero(np.asarray(layer(images, training=True)).max(axis=(0, 3)) > 1)
+    rows, columns = np.nonzero(changed(images, shift=0.1)[0].max(axis=(0, 3)) > 1)
     assert rows.min() >= 15 and rows.max() <= 25 and columns.min() >= 15 and columns.max() <= 25
     assert rows.min() <= 17 and rows.max() >= 23
+
+
+def test_landmarks_move_with_the_pixels():
+    images = np.zeros((30, 60, 60, 1), np.uint8)
+    points = np.zeros((30, 68, 2), np.float32)
+    for image, place in zip(images, points, strict=True):
+        image[20:23, 35:38] = 255
+        place[:] = (36.5 / 60, 21.5 / 60)
+    made, moved = changed(images, points, rotation=25, shift=0.1, zoom=0.2, stretch=0.1, shear=10, flip=True)
+    for image, place in zip(made[..., 0], moved, strict=True):
+        rows, columns = np.indices(image.shape)
+        middle = [(index * image).sum() / image.sum() + 0.5 for index in (columns, rows)]
+        assert place[0] * 60 == pytest.approx(middle, abs=0.5)
+
+
+def test_the_mirror_image_of_landmarks_is_its_own_inverse():
+    assert sorted(landmarks.MIRROR) == list(range(68))
+    assert np.array_equal(landmarks.MIRROR[landmarks.MIRROR], np.arange(68))
+    assert landmarks.MIRROR[36] == 45 and landmarks.MIRROR[48] == 54 and landmarks.MIRROR[27] == 27
+
+
+def test_mixup_blends_images_and_targets_alike():
+    images = np.arange(8, dtype=np.float32)[:, None, None, None] * np.ones((1, 2, 2, 1), np.float32)
+    targets = np.arange(8, dtype=np.float32)[:, None]
+    mixed, (blended,) = augmentation.mix(images, [targets], 0.4, np.random.default_rng(0))
+    assert np.allclose(mixed[:, 0, 0, 0], blended[:, 0]) and not np.allclose(blended, targets)
+    same, _ = augmentation.mix(images, [targets], 0.0, np.random.default_rng(0))
+    assert same is images

@@ -103,7 +103,12 @@ def test_improving_epochs_are_kept_under_epoch_and_accuracy(finished):
 def test_frozen_features_stay_and_the_classes_are_learned_anew(finished):
     run = runs.start(
         config(
-            targets="labels", label_set="fer7", start_from="first", frozen=True, second_head=0.0, name="third"
+            targets="labels",
+            label_set="fer7",
+            start_from="first",
+            frozen_epochs=40,
+            second_head=0.0,
+            name="third",
         )
     )
     runs.launch(run).wait(timeout=300)
@@ -186,7 +191,10 @@ def test_a_broken_run_says_why():
         ({"learning_rate": 0.0}, "learning_rate must be"),
         ({"targets": "wishes"}, "labels or votes"),
         ({"name": "../up"}, "letters, digits"),
-        ({"frozen": True}, "needs start_from"),
+        ({"frozen_epochs": 2}, "needs start_from"),
+        ({"weights": "imagenet"}, "no ImageNet weights"),
+        ({"schedule": "wavy"}, "schedule must be"),
+        ({"device": "toaster"}, "device must be"),
     ],
 )
 def test_options_out_of_range_are_refused(changes, words):

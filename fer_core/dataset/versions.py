@@ -116,7 +116,8 @@ def manifest(store: Store, dataset: str, version: Version | str | None = None) -
 
     Returns:
         Columns sample (int64), image (str), split (str), label and subject (object: a name or None),
-        and `votes:<label>` (int64, summed over raters) for each label that has votes.
+        valence and arousal (float64 in -1..1, or NaN), and `votes:<label>` (int64, summed over raters)
+        for each label that has votes.
 
     Raises:
         NotFound: no such dataset or version.
@@ -151,8 +152,9 @@ def _find(known: Iterable[Version], wanted: str) -> Version:
 def _as_of(connection: sa.Connection, dataset: int, place: int | None) -> pd.DataFrame:
     """The manifest after the event `place`; None is now."""
     sample = schema.sample.c
+    fixed = (sample.id, sample.image, sample.split, sample.subject, sample.valence, sample.arousal)
     if place is None:
-        query = sa.select(sample.id, sample.image, sample.split, sample.label, sample.subject)
+        query = sa.select(*fixed[:3], sample.label, *fixed[3:])
     else:
         event, inner = schema.event.c, schema.event.alias("inner_event")
         # A sample is there from its first event on, which its import wrote.
@@ -162,10 +164,11 @@ def _as_of(connection: sa.Connection, dataset: int, place: int | None) -> pd.Dat
             .correlate(schema.sample)
             .scalar_subquery()
         )
-        query = sa.select(sample.id, sample.image, sample.split, event.new, sample.subject)
+        query = sa.select(*fixed[:3], event.new, *fixed[3:])
         query = query.join_from(schema.sample, schema.event, event.id == newest)
     rows = connection.execute(query.where(sample.dataset == dataset).order_by(sample.id)).all()
-    ids, images, splits, given, subjects = zip(*rows, strict=True) if rows else ((),) * 5
+    columns = zip(*rows, strict=True) if rows else ((),) * 7
+    ids, images, splits, given, subjects, valence, arousal = columns
     frame = pd.DataFrame(
         {
             "sample": np.array(ids, np.int64),
@@ -173,6 +176,8 @@ def _as_of(connection: sa.Connection, dataset: int, place: int | None) -> pd.Dat
             "split": pd.Series(splits, dtype="str"),
             "label": pd.Series(given, dtype=object),
             "subject": pd.Series(subjects, dtype=object),
+            "valence": pd.Series(valence, dtype="float64"),
+            "arousal": pd.Series(arousal, dtype="float64"),
         }
     )
     return _with_votes(connection, dataset, frame)

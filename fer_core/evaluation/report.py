@@ -8,7 +8,9 @@ import pandas as pd
 from fer_core.dataset import votes
 from fer_core.errors import BadInput
 from fer_core.evaluation import metrics
+from fer_core.inference.predictor import Predictor
 from fer_core.labels import LabelSet
+from fer_core.zoo.specs import AFFECT, SIMILARITY
 
 KINDS = ("labels", "votes")
 
@@ -59,6 +61,42 @@ def truth(frame: pd.DataFrame, kind: str, label_set: LabelSet) -> Truth:
     outside = pd.Series(answers[~usable]).replace("", "no answer").value_counts()
     index = np.array([shared.names.index(a) for a in answers[usable]], np.int64)
     return Truth(usable, index, shared, {str(name): int(n) for name, n in outside.items()})
+
+
+def evaluate(
+    predictor: Predictor,
+    images: np.ndarray,
+    frame: pd.DataFrame,
+    seen_images: set[str] | frozenset[str] = frozenset(),
+) -> list[dict]:
+    """The records of a model on some rows, one for each kind of truth that they have.
+
+    Args:
+        images: (N, H, W, C) uint8 inputs of the frame's rows.
+        seen_images: as for `measure`.
+
+    Raises:
+        BadInput: no row has an answer.
+    """
+    task = predictor.card.task
+    if task == AFFECT.id:
+        from fer_core.evaluation import affect
+
+        known = frame[["valence", "arousal"]].notna().all(axis=1).to_numpy()
+        if not known.any():
+            raise BadInput("Model and dataset must share valence and arousal. Received: rows without them.")
+        truth_there = frame.loc[known, ["valence", "arousal"]].to_numpy(np.float32)
+        return [{"kind": "affect", **affect.measure(truth_there, predictor.affect(images[known]))}]
+    if task == SIMILARITY.id:
+        from fer_core.evaluation import verification
+
+        return [{"kind": "similarity", **verification.measure(predictor.embed(images), frame)}]
+    probabilities = predictor.predict(images)
+    kinds = ["labels"] + ["votes"] * bool(votes.names(frame))
+    return [
+        {"copies": EXACT_AND_NEAR, **measure(probabilities, frame, kind, predictor.labels, seen_images)}
+        for kind in kinds
+    ]
 
 
 def measure(

@@ -80,6 +80,13 @@ def of_crops(crops: np.ndarray) -> np.ndarray:
     return found
 
 
+def mirrored(points: np.ndarray) -> np.ndarray:
+    """(..., 68, 2) points of the mirror images, for points in parts of the side."""
+    flipped = points[..., MIRROR, :].copy()
+    flipped[..., 0] = 1 - flipped[..., 0]
+    return flipped
+
+
 def eyes_of(points: np.ndarray) -> np.ndarray:
     """(2, 2) float32: middle of the eye on the left and on the right of the picture, of (68, 2) points."""
     eyes = np.stack([points[_EYE].mean(axis=0), points[_OTHER_EYE].mean(axis=0)])

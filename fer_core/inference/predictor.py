@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from fer_core.errors import BadInput, BadModel
+from fer_core.imaging import landmarks
 from fer_core.labels import LabelSet
-from fer_core.zoo import calibration, litert
+from fer_core.zoo import calibration, litert, specs
 from fer_core.zoo import card as cards
 from fer_core.zoo.card import Card
+from fer_core.zoo.specs import AFFECT, EXPRESSION
 
 PROBE_TOLERANCE = 1e-3
 """Largest difference in probability from the stored answers that passes: other processors round
@@ -35,8 +37,10 @@ class Predictor:
         try:
             with np.load(folder / "probe.npz") as probe:
                 inputs, expected = probe["inputs"], probe["probabilities"]
-            got = predictor._network.run(inputs)["probabilities"]
-            if inputs.shape[1:] != card.input.shape or got.shape != (len(inputs), len(card.labels)):
+                points = probe["landmarks"] if card.input.landmarks else None
+            got = predictor._run(inputs, points)
+            outputs = specs.TASKS[card.task].outputs or len(card.labels)
+            if inputs.shape[1:] != card.input.shape or got.shape != (len(inputs), outputs):
                 raise ValueError(f"inputs {inputs.shape}, outputs {got.shape}")
             worst = float(np.abs(got - expected).max())
         except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -61,22 +65,47 @@ class Predictor:
             so, then softened by the card's temperature.
 
         Raises:
-            BadInput: the batch is not what the card asks for.
+            BadInput: the batch is not what the card asks for, or the model answers something else.
         """
+        self._must_answer(EXPRESSION)
         return calibration.soften(self.raw(batch), self.card.temperature).astype(np.float32)
 
+    def affect(self, batch: np.ndarray) -> np.ndarray:
+        """(N, 2) float32 valence and arousal in -1..1 for inputs as `predict` takes them.
+
+        Raises:
+            BadInput: as for `predict`.
+        """
+        self._must_answer(AFFECT)
+        return self.raw(batch)
+
     def raw(self, batch: np.ndarray) -> np.ndarray:
-        """As `predict`, before the temperature: what the temperature is fitted on."""
+        """The task's answer, before the temperature: what the temperature is fitted on."""
         if batch.dtype != np.uint8 or batch.shape[1:] != self.card.input.shape:
             raise BadInput(
                 f"{self.card.id} wants (N, {', '.join(map(str, self.card.input.shape))}) uint8. "
                 f"Received: shape={batch.shape}, dtype={batch.dtype}."
             )
+        points = landmarks.of_crops(batch) if self.card.input.landmarks else None
         if not self.card.flip_average:
-            return self._network.run(batch)["probabilities"]
-        both = self._network.run(np.concatenate([batch, batch[:, :, ::-1]]))["probabilities"]
+            return self._run(batch, points)
+        if points is not None:
+            points = np.concatenate([points, landmarks.mirrored(points)])
+        both = self._run(np.concatenate([batch, batch[:, :, ::-1]]), points)
         return (both[: len(batch)] + both[len(batch) :]) / 2
 
     def embed(self, batch: np.ndarray) -> np.ndarray:
-        """(N, E) float32 features of the layer before the classes."""
-        return self._network.run(batch, ("embedding",))["embedding"]
+        """(N, E) float32 features of the layer before the answer."""
+        points = landmarks.of_crops(batch) if self.card.input.landmarks else None
+        return self._network.run(batch, ("embedding",), points)["embedding"]
+
+    def _run(self, batch: np.ndarray, points: np.ndarray | None) -> np.ndarray:
+        output = specs.TASKS[self.card.task].output
+        return self._network.run(batch, (output,), points)[output]
+
+    def _must_answer(self, task: specs.Task) -> None:
+        if self.card.task != task.id:
+            raise BadInput(
+                f"This asks for a model of the kind {task.title!r}. "
+                f"Received: {self.card.id}, of the kind {specs.TASKS[self.card.task].title!r}."
+            )

@@ -8,6 +8,8 @@
       log.txt           what the worker printed
       lock              held by the worker while it lives
       stop              present when a stop was asked for
+      queued            present while the run waits in line; its time says where
+      note.txt          what somebody wrote about it
       checkpoint.npz    everything needed to resume after the last whole epoch
       result.json       the model that came of it
 
@@ -19,12 +21,14 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import pandas as pd
 
@@ -36,7 +40,7 @@ from fer_core.training import targets
 from fer_core.training.config import TrainingConfig
 from fer_core.zoo import library
 
-STATES = ("ready", "running", "stopping", "finished", "stopped", "failed", "crashed")
+STATES = ("ready", "queued", "running", "stopping", "finished", "stopped", "failed", "crashed")
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,12 @@ class Run:
         alive = _locked(self.folder / "lock")
         stopping = (self.folder / "stop").exists()
         result = self.result
-        if result is not None and not alive:
+        if result is not None and not alive and not (self.folder / "queued").exists():
             return str(result["state"])
         if alive:
             return "stopping" if stopping else "running"
+        if (self.folder / "queued").exists():
+            return "queued"
         return "crashed" if (self.folder / "events.jsonl").exists() else "ready"
 
     def events(self, offset: int = 0) -> tuple[list[dict], int]:
@@ -84,13 +90,37 @@ class Run:
             file.seek(offset)
             block = file.read()
         whole = block[: block.rfind(b"\n") + 1]
-        return [json.loads(line) for line in whole.splitlines()], offset + len(whole)
+        return [event for event in map(_event, whole.splitlines()) if event], offset + len(whole)
+
+    def epochs(self) -> list[dict]:
+        """The events of whole epochs, one each: of an epoch that was run again after a crash, the last."""
+        by_epoch = {event["epoch"]: event for event in self.events()[0] if event["kind"] == "epoch"}
+        return [by_epoch[epoch] for epoch in sorted(by_epoch)]
 
     def append(self, event: dict) -> None:
-        """Write one event, with its time; called by the worker alone."""
-        line = json.dumps({"at": round(time.time(), 3), **event}) + "\n"
-        with (self.folder / "events.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line)
+        """Write one event, with its time; called by the worker alone.
+
+        A full disk must not end a training: what cannot be written is lost, and the empty line keeps a
+        half-written event away from the next.
+        """
+        line = "\n" + json.dumps({"at": round(time.time(), 3), **event}) + "\n"
+        try:
+            with (self.folder / "events.jsonl").open("a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as error:
+            print(f"{event['kind']} not written: {error}", file=sys.stderr)
+
+    @property
+    def note(self) -> str:
+        """What somebody wrote about the run; "" where nobody did."""
+        path = self.folder / "note.txt"
+        return path.read_text("utf-8") if path.exists() else ""
+
+    def write_note(self, text: str) -> None:
+        """Keep a note of at most 10,000 letters with the run; it replaces the one that was there."""
+        part = self.folder / f".note.{os.getpid()}.part"
+        part.write_text(text[:10_000], "utf-8")
+        os.replace(part, self.folder / "note.txt")
 
     def stop(self) -> None:
         """Ask the worker to stop after the current batch; what was best so far becomes the model."""
@@ -161,20 +191,31 @@ def launch(run: Run) -> subprocess.Popen:
     Raises:
         Conflict: the run is at work already, or has ended.
     """
-    if run.state() in ("finished",):
-        raise Conflict(f"A finished run is not started again. Received: {run.id}. Start a new one.")
+    if run.state() == "finished":
+        raise Conflict(
+            f"A finished run is not started again. Received: {run.id}. "
+            "Give it more epochs, or start a new one."
+        )
     lock = (run.folder / "lock").open("w")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
         raise Conflict(f"A run has one worker at a time. Received: {run.id}, which is at work.") from None
-    for stale in ("stop", "result.json"):
+    for stale in ("stop", "queued", "result.json"):
         (run.folder / stale).unlink(missing_ok=True)
     run.append({"kind": "launched"})
-    # The lock is taken here and inherited, so that there is no moment at which nobody holds it.
+    with lock:
+        return _spawn(run, lock)
+
+
+def _spawn(run: Run, lock: IO) -> subprocess.Popen:
+    """The one seam where a run gets a machine. Another engine (a cluster's) that takes its place must run
+    `python -m fer_core.training.worker RUN_FOLDER` somewhere that sees the workspace, and hold `lock` for
+    as long as that lives."""
+    # The lock is inherited, so that there is no moment at which nobody holds it.
     os.set_inheritable(lock.fileno(), True)
-    with lock, (run.folder / "log.txt").open("ab") as log:
+    with (run.folder / "log.txt").open("ab") as log:
         return subprocess.Popen(
             [sys.executable, "-m", "fer_core.training.worker", str(run.folder)],
             stdin=subprocess.DEVNULL,
@@ -184,6 +225,92 @@ def launch(run: Run) -> subprocess.Popen:
             pass_fds=[lock.fileno()],
             cwd=workspace.SHIPPED_MODELS.parent,
         )
+
+
+def enqueue(run: Run) -> None:
+    """Put a run in line, at once at work if nothing else is. One that stopped, crashed or failed resumes.
+
+    Raises:
+        Conflict: the run is at work already, or has finished.
+    """
+    if run.state() in ("running", "stopping", "finished"):
+        raise Conflict(f"A run at work or finished does not wait in line. Received: {run.id}, {run.state()}.")
+    (run.folder / "queued").write_text(f"{time.time():.6f}", "utf-8")
+    advance()
+
+
+def unqueue(run: Run) -> None:
+    """Take a run out of the line; it stays as it was before."""
+    (run.folder / "queued").unlink(missing_ok=True)
+
+
+def queue() -> list[Run]:
+    """The runs that wait, the next one first."""
+    waiting = []
+    for run in runs():
+        try:
+            waiting.append((float((run.folder / "queued").read_text("utf-8")), run))
+        except (FileNotFoundError, ValueError):
+            continue
+    return [run for _, run in sorted(waiting, key=lambda pair: (pair[0], pair[1].id))]
+
+
+def advance(ended: Run | None = None) -> Run | None:
+    """Launch the next run in line unless one is at work; whoever comes second finds it launched.
+
+    Workers call it when they end, pages whenever they show runs: a worker that was killed calls nothing.
+
+    Args:
+        ended: a run whose worker is about to exit and counts as gone.
+    """
+    with (workspace.folder("runs") / ".queue.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        busy = any(
+            _locked(run.folder / "lock") for run in runs() if ended is None or run.folder != ended.folder
+        )
+        for run in [] if busy else queue():
+            try:
+                launch(run)
+                return run
+            except Conflict:
+                unqueue(run)
+    return None
+
+
+def extend(run: Run, epochs: int) -> None:
+    """Give a run that finished or stopped more epochs; `enqueue` then goes on with it.
+
+    Raises:
+        BadInput: too many epochs.
+        Conflict: the run is at work, or has not trained yet.
+    """
+    if run.state() not in ("finished", "stopped") or not run.epochs():
+        raise Conflict(
+            f"More epochs are for a run that finished or was stopped. Received: {run.id}, {run.state()}."
+        )
+    config = run.config
+    done = config.epochs
+    longer = replace(config, epochs=done + epochs, continued_at=(*config.continued_at, done))
+    run.append({"kind": "extended", "epochs": longer.epochs})
+    part = run.folder / ".config.part"
+    part.write_text(longer.to_json(), "utf-8")
+    os.replace(part, run.folder / "config.json")
+    (run.folder / "result.json").unlink(missing_ok=True)
+
+
+def delete(run: Run) -> None:
+    """Remove a run's folder; a model that came of it stays.
+
+    Raises:
+        Conflict: the run is at work.
+    """
+    if run.state() in ("running", "stopping"):
+        raise Conflict(f"A run at work is not deleted. Received: {run.id}. Stop it first.")
+    # Out of sight in one step; what a crash leaves behind is hidden and goes with the next deletion.
+    hidden = run.folder.with_name(f".{run.id}.deleted")
+    os.rename(run.folder, hidden)
+    for folder in hidden.parent.glob(".*.deleted"):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def find(run_id: str) -> Run:
@@ -216,6 +343,14 @@ def _locked(path: Path) -> bool:
         except BlockingIOError:
             return True
     return False
+
+
+def _event(line: bytes) -> dict | None:
+    """None for what is no event: an empty line, or one that a full disk cut short."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 def _discard(part: Path) -> None:

@@ -10,7 +10,10 @@ from fer_core.dataset import leaks, votes
 from fer_core.errors import BadInput
 from fer_core.labels import NOT_A_FACE, LabelSet
 from fer_core.training.config import TrainingConfig
+from fer_core.zoo import specs
+from fer_core.zoo.specs import AFFECT, Task
 
+AXES = ["valence", "arousal"]
 COPIES, NEAR_COPIES = "copies of validation or test images", "near copies of validation or test images"
 """Why training rows are left out, in words that cards repeat."""
 
@@ -21,7 +24,8 @@ class Split:
 
     Attributes:
         frame: their rows of the manifest.
-        targets: (N, classes) float32, each row sums to 1.
+        targets: (N, classes) float32, each row sums to 1; for networks of affect (N, 2), valence and
+            arousal in -1..1.
         second: (N, other classes) float32, the other kind of target for the second head; a row of
             zeros says nothing. None without a second head.
     """
@@ -49,6 +53,7 @@ def prepare(
         BadInput: a split is empty, votes are asked for where there are none, or only one class is
             left to learn.
     """
+    task = specs.get(config.spec).task
     if not votes.names(manifest) and (config.targets == "votes" or config.second_head):
         raise BadInput(
             f"Learning from votes needs a dataset that has them. Received: {config.dataset!r}, without. "
@@ -58,7 +63,7 @@ def prepare(
     if config.leak_free:
         left_out |= leaking(manifest, near)
         manifest = leaks.leak_free(manifest, near)
-    usable, reason = _usable(manifest, config, label_set)
+    usable, reason = _usable(manifest, config, label_set, task)
     left_out[reason] = int((~usable & (manifest["split"] == "train").to_numpy()).sum())
     manifest = manifest[usable]
     splits = []
@@ -66,12 +71,12 @@ def prepare(
         rows = manifest[manifest["split"] == name]
         if rows.empty:
             raise BadInput(
-                f"A run needs images with {config.targets} in train and validation. "
+                f"A run needs images with {_wanted(config, task)} in train and validation. "
                 f"Received: no {name} images in {config.dataset!r}. "
                 "Choose another dataset or other targets, or give it a split."
             )
-        splits.append(_split(rows, config, label_set))
-    if (splits[0].targets.sum(axis=0) > 0).sum() < 2:
+        splits.append(_split(rows, config, label_set, task))
+    if task is not AFFECT and (splits[0].targets.sum(axis=0) > 0).sum() < 2:
         raise BadInput(
             f"A network needs at least two classes to tell apart. Received: one, in {len(splits[0])} images."
         )
@@ -87,18 +92,28 @@ def leaking(manifest: pd.DataFrame, near: Mapping[str, str] | None = None) -> di
     return {COPIES: training - without_exact, NEAR_COPIES: without_exact - without_any}
 
 
-def _usable(manifest: pd.DataFrame, config: TrainingConfig, label_set: LabelSet) -> tuple[np.ndarray, str]:
+def _wanted(config: TrainingConfig, task: Task) -> str:
+    return "valence and arousal" if task is AFFECT else config.targets
+
+
+def _usable(
+    manifest: pd.DataFrame, config: TrainingConfig, label_set: LabelSet, task: Task
+) -> tuple[np.ndarray, str]:
     """Which rows have a main target, and why the others have none.
 
     Votes follow the FER+ protocol: rows that most raters called unknown or not a face are left out.
     Source: Barsoum et al. 2016, arXiv:1608.01041, section 4.
     """
+    if task is AFFECT:
+        return manifest[AXES].notna().all(axis=1).to_numpy(), "valence or arousal is not known"
     if config.targets == "votes":
         return np.isin(votes.plurality(manifest), label_set.names), "most votes name no expression"
     return manifest["label"].isin(label_set.names).to_numpy(), "the label is not in the label set"
 
 
-def _split(rows: pd.DataFrame, config: TrainingConfig, label_set: LabelSet) -> Split:
+def _split(rows: pd.DataFrame, config: TrainingConfig, label_set: LabelSet, task: Task) -> Split:
+    if task is AFFECT:
+        return Split(rows, rows[AXES].to_numpy(np.float32), None)
     if config.targets == "votes":
         main, other = votes.distributions(rows, label_set), sorted(set(rows["label"].dropna()))
         return Split(rows, main, _one_hot(rows, other) if config.second_head else None)

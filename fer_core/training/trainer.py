@@ -6,32 +6,22 @@ import math
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from fer_core.evaluation import metrics
-from fer_core.training import augmentation
+from fer_core.training import objectives, schedule
+from fer_core.training.batches import Data
 from fer_core.training.config import TrainingConfig
-from fer_core.training.targets import Split
-from fer_core.zoo import calibration
+from fer_core.zoo.specs import Task
 
-
-@dataclass(frozen=True, eq=False)
-class Data:
-    """One split with its pixels.
-
-    Attributes:
-        images: (M, H, W, C) uint8, usually a memory map.
-        rows: (N,) positions in `images`.
-        split: targets of those rows.
-    """
-
-    images: np.ndarray
-    rows: np.ndarray
-    split: Split
+BEST = "best.weights.h5"
+CHECKPOINT = "checkpoint.npz"
+HEAD = ("second_head", "probabilities", "affect")
+"""Layers that learn while the features are frozen, with all that follow the embedding."""
+_LARGEST_WEIGHT = 1e6
+"""A weight beyond it belongs to a network that has lost its way, though its answers may still be numbers."""
 
 
 class _Ended(Exception):
@@ -43,203 +33,244 @@ def fit(
     train: Data,
     validation: Data,
     config: TrainingConfig,
+    task: Task,
     folder: Path,
     report: Callable[[dict], None],
     stop_requested: Callable[[], bool],
+    usage: Callable[[], dict[str, float]] = dict,
 ) -> str:
-    """Train `network` in place and leave it with the weights of its best epoch by validation accuracy.
+    """Train `network` in place and leave it with the weights of its best epoch by the task's key figure.
 
     Args:
-        network: from uint8-ranged images to probabilities; has a layer "embedding".
+        network: from uint8-ranged images to its task's answer; has a layer "embedding".
         folder: where checkpoint.npz and best.weights.h5 go; an earlier checkpoint there is resumed.
-        report: receives one dictionary for each event (epoch, progress, resume).
+        report: receives one dictionary for each event (epoch, progress, phase, resumed, warning).
         stop_requested: asked after every batch.
+        usage: what the machine is doing, for the progress events.
 
     Returns:
-        "finished", "stopped" by the user, or "diverged" where the answers stopped being numbers.
+        "finished", "early" by early stopping, "stopped" by the user, or "diverged" where the answers
+        stopped being numbers.
     """
-    model = _training_model(network, train.split, config)
-    batches = Batches(train, config.batch_size, config.seed)
-    steps = len(batches)
-    schedule = WarmupCosine(config.learning_rate, round(config.warmup_epochs * steps), config.epochs * steps)
-    optimizer = keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    optimizer.build(model.trainable_variables)
-    losses = [keras.losses.CategoricalCrossentropy(label_smoothing=config.label_smoothing)]
-    losses += [keras.losses.CategoricalCrossentropy()] * (train.split.second is not None)
-    model.compile(optimizer, losses, loss_weights=[1.0, config.second_head][: len(losses)])
-    watch = _Watch(network, batches, validation, config, folder, report, stop_requested)
-    start = watch.resume(model)
+    objective = objectives.of(task, network, train, validation, config)
+    watch = _Watch(network, objective, validation, config, task, folder, report, stop_requested, usage)
+    epoch = watch.saved_epoch()
+    outcome = "finished"
     try:
-        # shuffle=False: Batches has shuffled already, by a seed that a resumed run finds again.
-        model.fit(
-            batches, epochs=config.epochs, initial_epoch=start, callbacks=[watch], verbose=0, shuffle=False
-        )
-        outcome = "finished"
+        while epoch < config.epochs:
+            end = config.frozen_epochs if schedule.frozen(config, epoch) else config.epochs
+            _compile(objective, network, config, epoch, report)
+            watch.resume(objective.model, epoch)
+            # shuffle=False: batches are shuffled already, by a seed that a resumed run finds again.
+            objective.model.fit(
+                objective.batches,
+                epochs=min(end, config.epochs),
+                initial_epoch=epoch,
+                callbacks=[watch],
+                verbose=0,
+                shuffle=False,
+            )
+            epoch = min(end, config.epochs)
     except _Ended as end:
         outcome = str(end)
-    if (folder / BEST).exists():
-        network.load_weights(folder / BEST)
+    watch.restore_best()
     return outcome
 
 
-BEST = "best.weights.h5"
-CHECKPOINT = "checkpoint.npz"
-
-
-class Batches(keras.utils.PyDataset):
-    """Shuffled batches straight from the memory map; the order depends on seed and epoch alone."""
-
-    def __init__(self, data: Data, batch_size: int, seed: int):
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=16)
-        self.data, self.batch_size, self.seed = data, batch_size, seed
-        self.begin(0)
-
-    def begin(self, epoch: int) -> None:
-        """Shuffle for an epoch. Keras' own epoch hooks are also called outside of epochs."""
-        self.order = np.random.default_rng((self.seed, epoch)).permutation(len(self.data.rows))
-
-    def __len__(self) -> int:
-        return max(1, len(self.data.rows) // self.batch_size)
-
-    def __getitem__(self, index: int):
-        """Images (B, H, W, C) float32 0..255, and the targets of each head."""
-        picked = self.order[index * self.batch_size : (index + 1) * self.batch_size]
-        images = self.data.images[self.data.rows[picked]].astype(np.float32)
-        targets, second = self.data.split.targets[picked], self.data.split.second
-        return (images, targets) if second is None else (images, (targets, second[picked]))
-
-
-@keras.saving.register_keras_serializable("fer_core")
-class WarmupCosine(keras.optimizers.schedules.LearningRateSchedule):
-    """A straight line up to `peak`, then half a cosine down to zero."""
-
-    def __init__(self, peak: float, warmup: int, total: int):
-        self.peak, self.warmup, self.total = peak, warmup, total
-
-    def __call__(self, step):
-        step = keras.ops.cast(step, "float32")
-        rising = (step + 1) / max(1, self.warmup)
-        part = (step - self.warmup) / max(1, self.total - self.warmup)
-        falling = 0.5 * (1 + keras.ops.cos(math.pi * keras.ops.clip(part, 0.0, 1.0)))
-        return self.peak * keras.ops.minimum(rising, falling)
-
-    def get_config(self) -> dict:
-        return {"peak": self.peak, "warmup": self.warmup, "total": self.total}
-
-
-def _training_model(network: keras.Model, split: Split, config: TrainingConfig) -> keras.Model:
-    """Augmentation in front of the network and, where asked for, a second head on its embedding."""
-    images = x = keras.Input(network.input_shape[1:])
-    for layer in augmentation.layers(config.augmentation, config.seed):
-        x = layer(x)
-    if split.second is None:
-        return keras.Model(images, network(x))
-    trunk = keras.Model(network.input, [network.output, network.get_layer("embedding").output])
-    probabilities, embedding = trunk(x)
-    head = keras.layers.Dense(
-        split.second.shape[1], activation="softmax", name="second_head", dtype="float32"
+def _compile(
+    objective: objectives.Objective,
+    network: keras.Model,
+    config: TrainingConfig,
+    epoch: int,
+    report: Callable[[dict], None],
+) -> None:
+    """Say what learns from this epoch on, with a fresh optimizer for it."""
+    frozen = schedule.frozen(config, epoch)
+    if config.frozen_epochs:
+        set_trainable(network, config.unfrozen_layers, frozen)
+        report(
+            {
+                "kind": "phase",
+                "epoch": epoch,
+                "phase": "frozen" if frozen else "fine-tuning",
+                "trainable": int(sum(math.prod(v.shape) for v in network.trainable_variables)),
+            }
+        )
+    optimizer = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay)
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    optimizer.build(objective.model.trainable_variables)
+    single = len(objective.losses) == 1
+    objective.model.compile(
+        optimizer,
+        objective.losses[0] if single else objective.losses,
+        loss_weights=None if single else objective.weights,
+        metrics=objective.metrics() if single else [objective.metrics(), []],
     )
-    return keras.Model(images, [probabilities, head(embedding)])
+
+
+def set_trainable(network: keras.Model, last: int, frozen: bool) -> None:
+    """Choose the layers that learn.
+
+    Args:
+        last: how many of the layers before the embedding learn, counted from the end; 0 is all.
+        frozen: none of them does.
+
+    Batch normalisation before the embedding keeps its statistics and scale throughout: those of a few
+    faces would undo what many pictures taught. Source: Keras' guide on transfer learning.
+    """
+    names = [layer.name for layer in network.layers]
+    after = names.index("embedding") + 1
+    first = 0 if last == 0 else max(0, after - last)
+    for position, layer in enumerate(network.layers):
+        normalises = isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = position >= after or not frozen and position >= first and not normalises
 
 
 class _Watch(keras.callbacks.Callback):
-    """Reports, validates, keeps the best epoch, writes checkpoints, and obeys a stop."""
+    """Reports, validates, keeps the best epoch, writes checkpoints, sets the rate, and obeys a stop."""
 
     def __init__(
         self,
         network: keras.Model,
-        batches: Batches,
+        objective: objectives.Objective,
         validation: Data,
         config: TrainingConfig,
+        task: Task,
         folder: Path,
         report: Callable[[dict], None],
         stop_requested: Callable[[], bool],
+        usage: Callable[[], dict[str, float]],
     ):
         super().__init__()
-        self.network, self.batches, self.validation = network, batches, validation
-        self.config, self.folder, self.report, self.stop_requested = config, folder, report, stop_requested
-        self.best = -1.0
-        self.truth = validation.split.targets.argmax(axis=1)
+        self.network, self.objective, self.validation = network, objective, validation
+        self.config, self.task, self.folder = config, task, folder
+        self.report, self.stop_requested, self.usage = report, stop_requested, usage
+        self.best, self.waited, self.drops = -math.inf, 0, 0
+        self.best_weights: list[np.ndarray] | None = None
         self.last_report = 0.0
 
-    def resume(self, model: keras.Model) -> int:
-        """Load the checkpoint where there is one; the epoch to go on with."""
+    def saved_epoch(self) -> int:
+        """The epoch to go on with: that of the checkpoint, else the first."""
         path = self.folder / CHECKPOINT
         if not path.exists():
             return 0
         with np.load(path) as saved:
-            for position, variable in enumerate(_variables(model)):
-                variable.assign(saved[f"v{position}"])
-            self.best, epoch = float(saved["best"]), int(saved["epoch"])
+            epoch = int(saved["epoch"])
         self.report({"kind": "resumed", "epoch": epoch})
         return epoch
 
+    def resume(self, model: keras.Model, epoch: int) -> None:
+        """Load the checkpoint where there is one for this epoch. The optimizer's state is taken over within
+        a phase only: the next one trains other variables."""
+        path = self.folder / CHECKPOINT
+        if epoch == 0 or not path.exists():
+            return
+        with np.load(path) as saved:
+            variables = _variables(model)
+            if bool(saved["frozen"]) != schedule.frozen(self.config, epoch):
+                variables = model.variables
+            for position, variable in enumerate(variables):
+                variable.assign(saved[f"v{position}"])
+            self.best, self.waited, self.drops = (saved[name].item() for name in ("best", "waited", "drops"))
+
+    def restore_best(self) -> None:
+        """Give the network the weights of its best epoch, where one ended."""
+        if self.best_weights is not None:
+            self.network.set_weights(self.best_weights)
+        elif (self.folder / BEST).exists():
+            self.network.load_weights(self.folder / BEST)
+
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch, self.started = epoch, time.monotonic()
-        self.batches.begin(epoch)
+        self.objective.batches.begin(epoch)
+
+    def on_train_batch_begin(self, batch, logs=None):
+        moment = self.epoch + batch / len(self.objective.batches)
+        self.model.optimizer.learning_rate = schedule.rate(self.config, moment, self.drops)
 
     def on_train_batch_end(self, batch, logs=None):
         if self.stop_requested():
             raise _Ended("stopped")
         now = time.monotonic()
-        if now - self.last_report > 2:
-            self.last_report = now
-            self.report(
-                {
-                    "kind": "progress",
-                    "epoch": self.epoch,
-                    "epochs": self.config.epochs,
-                    "step": batch + 1,
-                    "steps": len(self.batches),
-                    "loss": _finite((logs or {}).get("loss")),
-                    "images_per_second": round(
-                        (batch + 1) * self.config.batch_size / (now - self.started), 1
-                    ),
-                }
-            )
+        if now - self.last_report < 1:
+            return
+        if not all(map(math.isfinite, (logs or {}).values())):
+            raise _Ended("diverged")
+        self.last_report = now
+        self.report(
+            {
+                "kind": "progress",
+                "epoch": self.epoch,
+                "epochs": self.config.epochs,
+                "step": batch + 1,
+                "steps": len(self.objective.batches),
+                **_figures(logs),
+                "learning_rate": float(self.model.optimizer.learning_rate),
+                "images_per_second": round((batch + 1) * self.config.batch_size / (now - self.started), 1),
+                **self.usage(),
+            }
+        )
 
     def on_epoch_end(self, epoch, logs=None):
-        probabilities = self._validate()
-        if not np.isfinite(probabilities).all():
+        rate = float(self.model.optimizer.learning_rate)
+        answers = self._validate()
+        if not np.isfinite(answers).all() or _lost(self.network):
             raise _Ended("diverged")
-        measured = metrics.summary(self.truth, probabilities)
-        loss = calibration.cross_entropy(self.validation.split.targets, probabilities)
-        better = measured["accuracy"] > self.best
+        measured = self.objective.measure(answers)
+        value = measured[self.task.key]
+        better = value > self.best
         self.report(
             {
                 "kind": "epoch",
                 "epoch": epoch,
                 "epochs": self.config.epochs,
-                "loss": _finite((logs or {}).get("loss")),
-                "val_loss": _finite(loss),
-                "val_accuracy": measured["accuracy"],
-                "val_macro_f1": measured["macro_f1"],
-                "learning_rate": float(self.model.optimizer.learning_rate),
+                **_figures(logs),
+                **{f"val_{name}": _finite(measured[name]) for name in ("loss", *self.task.figures)},
+                "learning_rate": rate,
                 "seconds": round(time.monotonic() - self.started, 2),
                 "best": better,
             }
         )
+        self.waited = 0 if better else self.waited + 1
         if better:
-            self.best = measured["accuracy"]
-            _save_weights(self.network, self.folder / BEST)
-            if self.config.keep_improvements:
-                name = f"{self.network.name}.{epoch + 1:03d}-{self.best:.4f}.weights.h5"
-                _save_weights(self.network, self.folder / "improvements" / name)
-        self._checkpoint(epoch + 1)
+            self.best, self.best_weights = value, self.network.get_weights()
+        elif self.config.schedule == "plateau" and self.waited % self.config.every == 0:
+            self.drops += 1
+        self._write(epoch + 1, better)
+        if self.config.early_stopping and self.waited >= self.config.early_stopping:
+            raise _Ended("early")
 
     def _validate(self) -> np.ndarray:
-        """(N, classes) float32 probabilities of the validation images."""
+        """(N, outputs) float32 answers for the validation images."""
         data, parts = self.validation, []
-        for first in range(0, len(data.rows), 256):
-            rows = data.rows[first : first + 256]
-            parts.append(self.network.predict_on_batch(data.images[rows].astype(np.float32)))
+        size = self.config.batch_size
+        for first in range(0, len(data.rows), size):
+            parts.append(self.network.predict_on_batch(data.inputs(data.rows[first : first + size])))
+            if self.stop_requested():
+                raise _Ended("stopped")
         return np.concatenate(parts)
+
+    def _write(self, epoch: int, better: bool) -> None:
+        """Best weights and checkpoint. A disk that is full must not end a run: the best epoch is also in
+        memory, and the next epoch tries again."""
+        try:
+            if better:
+                _save_weights(self.network, self.folder / BEST)
+                if self.config.keep_improvements:
+                    name = f"{self.network.name}.{epoch:03d}-{self.best:.4f}.weights.h5"
+                    _save_weights(self.network, self.folder / "improvements" / name)
+            self._checkpoint(epoch)
+        except OSError as error:
+            for part in self.folder.glob("**/*part*"):
+                part.unlink(missing_ok=True)
+            reason = error.strerror or str(error)
+            self.report({"kind": "warning", "text": f"Epoch {epoch} could not be saved: {reason}"})
 
     def _checkpoint(self, epoch: int) -> None:
         state = {f"v{i}": np.asarray(v.value) for i, v in enumerate(_variables(self.model))}
+        state |= {name: np.array(getattr(self, name)) for name in ("best", "waited", "drops")}
+        state |= {"epoch": np.array(epoch), "frozen": np.array(schedule.frozen(self.config, epoch - 1))}
         buffer = io.BytesIO()
-        state |= {"epoch": np.array(epoch), "best": np.array(self.best)}
         np.savez(buffer, allow_pickle=False, **state)
         part = self.folder / (CHECKPOINT + ".part")
         part.write_bytes(buffer.getvalue())
@@ -251,11 +282,25 @@ def _variables(model: keras.Model) -> list:
     return [*model.variables, *model.optimizer.variables]
 
 
+def _lost(network: keras.Model) -> bool:
+    return any(not (np.abs(w) < _LARGEST_WEIGHT).all() for w in network.get_weights())
+
+
 def _save_weights(network: keras.Model, path: Path) -> None:
     path.parent.mkdir(exist_ok=True)
     part = path.with_name("part." + path.name)
     network.save_weights(part)
     os.replace(part, path)
+
+
+def _figures(logs: dict | None) -> dict[str, float | None]:
+    """Training figures under short names; Keras puts the output's name before those of the first head."""
+    figures = {}
+    for name, value in (logs or {}).items():
+        for known in ("accuracy", "macro_f1", "loss"):
+            if name == known or name.endswith("_" + known) and known != "loss":
+                figures[known] = _finite(value)
+    return figures
 
 
 def _finite(value) -> float | None:

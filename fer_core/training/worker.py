@@ -20,18 +20,21 @@ import pandas as pd
 import tensorflow as tf
 
 from fer_core import labels, workspace
-from fer_core.dataset import arrays, duplicates, leaks, versions, votes
+from fer_core.dataset import arrays, duplicates, leaks, versions
 from fer_core.dataset.intake import Progress
 from fer_core.dataset.store import Store
 from fer_core.errors import BadInput, FerError
 from fer_core.evaluation import report
+from fer_core.imaging import landmarks
 from fer_core.imaging.preprocess import InputSpec, to_input
 from fer_core.inference.predictor import Predictor
-from fer_core.training import targets, trainer
+from fer_core.training import devices, runs, targets, trainer
+from fer_core.training.batches import Data
 from fer_core.training.config import TrainingConfig
 from fer_core.training.runs import Run
 from fer_core.zoo import calibration, convert, library, specs
 from fer_core.zoo.card import Card
+from fer_core.zoo.specs import EXPRESSION
 
 PROBES = 16
 LIMITATIONS = [
@@ -65,6 +68,7 @@ def main(folder: str) -> int:
     part = run.folder / "result.json.part"
     part.write_text(json.dumps(result, indent=1), "utf-8")
     os.replace(part, run.folder / "result.json")
+    runs.advance(ended=run)
     return 1 if result["state"] == "failed" else 0
 
 
@@ -73,11 +77,8 @@ def work(run: Run) -> dict:
     started = time.time()
     config, manifest = run.config, run.manifest
     spec, label_set = specs.get(config.spec), labels.get(config.label_set)
-    if config.threads:
-        tf.config.threading.set_intra_op_parallelism_threads(config.threads)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
+    scope = devices.choose(config, run.append)
     keras.utils.set_random_seed(config.seed)
-    keras.mixed_precision.set_global_policy(config.precision)
 
     def prepared(done: int, total: int | None, text: str) -> None:
         if run.stop_requested():
@@ -90,24 +91,40 @@ def work(run: Run) -> dict:
         run.append({"kind": "data", "train": len(train), "validation": len(validation), "left_out": left_out})
         leaks_in = _leaks_in(run, config, manifest, near)
         used = manifest[manifest["split"].isin(("train", "validation"))].reset_index(drop=True)
-        images = arrays.build(Store.open(), used, spec.input, prepared)
+        images = arrays.build(Store.open(), used, config.input, prepared)
+        points = arrays.landmarks(images, used, config.input, prepared) if config.input.landmarks else None
     except _Stopped:
         return _NO_MODEL
     position = pd.Series(np.arange(len(used)), index=used["sample"])
     to_train, to_validate = (
-        trainer.Data(images, position.loc[split.frame["sample"]].to_numpy(), split)
+        Data(images, position.loc[split.frame["sample"]].to_numpy(), split, points)
         for split in (train, validation)
     )
 
-    module, function = spec.builder.split(":")
-    network = getattr(importlib.import_module(module), function)(spec.input.shape, len(label_set))
-    if config.start_from:
-        _start_from(network, config.start_from)
-    if config.frozen:
-        for layer in network.layers[:-1]:
-            layer.trainable = False
-    outcome = trainer.fit(network, to_train, to_validate, config, run.folder, run.append, run.stop_requested)
-    if not (run.folder / trainer.BEST).exists():
+    if config.weights == "imagenet":
+        from fer_core.zoo.networks import transfer
+    with scope:
+        keras.mixed_precision.set_global_policy(config.precision)
+        network = build(config, len(label_set))
+        if config.weights == "imagenet":
+            transfer.load_pretrained(network, spec)
+        if config.start_from:
+            _start_from(network, config.start_from)
+        outcome = trainer.fit(
+            network,
+            to_train,
+            to_validate,
+            config,
+            spec.task,
+            run.folder,
+            run.append,
+            run.stop_requested,
+            devices.Usage(),
+        )
+    if outcome == "diverged":
+        run.append({"kind": "diverged"})
+    history = run.epochs()
+    if not history:
         if outcome == "diverged":
             raise BadInput(
                 "Training must stay among numbers. Received: a loss that is none in the first epoch. "
@@ -119,18 +136,26 @@ def work(run: Run) -> dict:
     part = run.folder / "model.part"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
-    convert.write_model(network, _probe(spec.input, config.seed), part)
-    history = [event for event in run.events()[0] if event["kind"] == "epoch"]
-    best = max(history, key=lambda event: event["val_accuracy"])
+    # Served networks count in float32, whatever they were trained in.
+    keras.mixed_precision.set_global_policy("float32")
+    served = build(config, len(label_set))
+    served.set_weights(network.get_weights())
+    probe = _probe(config.input, config.seed)
+    convert.write_model(
+        served, spec.task, probe, part, landmarks.of_crops(probe) if config.input.landmarks else None
+    )
+    figure = "val_" + spec.task.key
+    best = max(history, key=lambda event: event[figure])
     version = versions.manifest_id(manifest)
     card = Card(
-        id=config.name or f"{config.spec}-{run.id[:15]}",
+        id=_free_name(config.name or f"{config.spec}-{run.id[:15]}", config),
         title=config.title or spec.title,
         spec=spec.id,
         labels=label_set,
-        input=spec.input,
+        input=config.input,
+        task=spec.task.id,
         flip_average=config.flip_average,
-        parameters=network.count_params(),
+        parameters=served.count_params(),
         training={
             "dataset": config.dataset,
             "version": version,
@@ -139,7 +164,8 @@ def work(run: Run) -> dict:
             "images": {"train": len(train), "validation": len(validation)},
             "left_out": left_out,
             "leaks_in": leaks_in,
-            "selected_on": f"{config.dataset} validation: the most accurate of {len(history)} epochs",
+            "selected_on": f"{config.dataset} validation: the best {spec.task.key.replace('_', ' ')} "
+            f"of {len(history)} epochs",
             "best_epoch": best["epoch"] + 1,
             "epochs": len(history),
             "seconds": round(sum(event["seconds"] for event in history)),
@@ -153,21 +179,46 @@ def work(run: Run) -> dict:
             "processor": platform.machine(),
         },
         limitations=LIMITATIONS + [_LEAKING] * bool(leaks_in),
-        licence={"weights": "MIT", "data": f"that of {config.dataset}"},
+        licence={
+            "weights": "MIT" if config.weights == "scratch" else f"MIT; began as {spec.pretrained}",
+            "data": f"that of {config.dataset}",
+        },
     )
-    card = _calibrated(card, part, to_validate)
-    card = replace(card, evaluations=_evaluations(part, config, version, used, images, near))
+    if spec.task is EXPRESSION:
+        card = _calibrated(card, part, to_validate)
     card.write(part)
-    destination = workspace.folder("models") / card.id
-    os.replace(part, destination)
+    chosen = (used["split"] == "validation").to_numpy()
+    evaluations = report.evaluate(
+        Predictor.load(part), images[chosen], used[chosen], leaks.trained_on(used, near)
+    )
+    where = {"dataset": config.dataset, "version": version, "split": "validation"}
+    replace(card, evaluations=[{**where, **record} for record in evaluations]).write(part)
+    os.replace(part, workspace.folder("models") / card.id)
     return {
-        "state": "finished" if outcome == "finished" else "stopped",
+        "state": "stopped" if outcome == "stopped" else "finished",
         "outcome": outcome,
         "model": card.id,
         "best_epoch": best["epoch"] + 1,
-        "val_accuracy": best["val_accuracy"],
+        "figure": spec.task.key,
+        "value": best[figure],
         "seconds": round(time.time() - started, 1),
     }
+
+
+def build(config: TrainingConfig, classes: int) -> keras.Model:
+    """The network that a config asks for, with fresh weights."""
+    spec = specs.get(config.spec)
+    module, function = spec.builder.split(":")
+    outputs = classes if spec.task is EXPRESSION else spec.task.outputs
+    return getattr(importlib.import_module(module), function)(config.input.shape, outputs, **spec.options)
+
+
+def _free_name(name: str, config: TrainingConfig) -> str:
+    """A continued run makes a model beside the one that it made before."""
+    if config.continued_at:
+        name += f"-{config.epochs}"
+    taken = workspace.folder("models")
+    return next(n for n in (name, *(f"{name}-{i}" for i in range(2, 10_000))) if not (taken / n).exists())
 
 
 def _near_copies(
@@ -213,7 +264,7 @@ def _start_from(network: keras.Model, model_id: str) -> None:
             layer.set_weights(origin.get_weights())
 
 
-def _calibrated(card: Card, folder: Path, validation: trainer.Data) -> Card:
+def _calibrated(card: Card, folder: Path, validation: Data) -> Card:
     """The card with a temperature and an answer threshold fitted on validation."""
     card.write(folder)
     raw = Predictor.load(folder).raw(validation.images[validation.rows])
@@ -222,33 +273,6 @@ def _calibrated(card: Card, folder: Path, validation: trainer.Data) -> Card:
     temperature = calibration.fit_temperature(np.eye(raw.shape[1])[truth], raw)
     threshold = calibration.answer_threshold(truth, calibration.soften(raw, temperature))
     return replace(card, temperature=temperature, answer_threshold=threshold)
-
-
-def _evaluations(
-    folder: Path,
-    config: TrainingConfig,
-    version: str,
-    rows: pd.DataFrame,
-    images: np.ndarray,
-    near: dict[str, str],
-) -> list[dict]:
-    """Figures on validation for every kind of truth that the dataset has, taken as photos are served."""
-    predictor = Predictor.load(folder)
-    seen = leaks.trained_on(rows, near)
-    chosen = (rows["split"] == "validation").to_numpy()
-    frame = rows[chosen]
-    probabilities = predictor.predict(images[chosen])
-    kinds = ["labels"] + ["votes"] * bool(votes.names(rows))
-    return [
-        {
-            "dataset": config.dataset,
-            "version": version,
-            "split": "validation",
-            "copies": report.EXACT_AND_NEAR,
-            **report.measure(probabilities, frame, kind, predictor.labels, seen),
-        }
-        for kind in kinds
-    ]
 
 
 def _probe(spec: InputSpec, seed: int) -> np.ndarray:

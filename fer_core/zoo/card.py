@@ -20,7 +20,7 @@ class Card:
     Attributes:
         id: its folder's name.
         spec: the network's id in the register.
-        labels: classes in the order of the outputs.
+        labels: classes in the order of the outputs; for other tasks those that it was trained on.
         input: what `to_input` must make.
         flip_average: predict the face and its mirror image and average.
         temperature: divides the logits; fitted on validation.
@@ -28,6 +28,7 @@ class Card:
         parameters: number of weights.
         files: sha256 of each file in the folder, by name.
         training: what it learned from: dataset, version, counts, what was left out, config, seconds.
+        task: what it answers (specs.TASKS).
         evaluations: one record for each dataset, split and kind of label, with n and intervals.
         environment: versions of what trained it.
         limitations: plain sentences.
@@ -39,6 +40,7 @@ class Card:
     spec: str
     labels: LabelSet
     input: InputSpec
+    task: str = "expression"
     flip_average: bool = False
     temperature: float = 1.0
     answer_threshold: float = 0.0

