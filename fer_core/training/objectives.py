@@ -43,7 +43,7 @@ def of(task: Task, network: keras.Model, train: Data, validation: Data, config: 
 
 
 def _expression(network: keras.Model, train: Data, validation: Data, config: TrainingConfig) -> Objective:
-    model, second = network, train.split.second
+    model, second = _uncompiled(network), train.split.second
     if second is not None:
         head = keras.layers.Dense(second.shape[1], activation="softmax", name="second_head", dtype="float32")
         model = keras.Model(network.inputs, [network.output, head(network.get_layer("embedding").output)])
@@ -77,7 +77,7 @@ def _affect(network: keras.Model, train: Data, validation: Data, config: Trainin
         low = 1 - figures["ccc"] if config.affect_loss == "ccc" else figures["rmse"] ** 2
         return {"loss": low, **figures}
 
-    return Objective(network, Batches(train, config), [loss], measure)
+    return Objective(_uncompiled(network), Batches(train, config), [loss], measure)
 
 
 def _similarity(network: keras.Model, train: Data, validation: Data, config: TrainingConfig) -> Objective:
@@ -92,6 +92,11 @@ def _similarity(network: keras.Model, train: Data, validation: Data, config: Tra
     return Objective(
         pairs.training_model(network), pairs.PairBatches(train, config), [pairs.contrastive()], measure
     )
+
+
+def _uncompiled(network: keras.Model) -> keras.Model:
+    """The same layers in a model of their own: the network's files shall not hold an optimizer."""
+    return keras.Model(network.inputs, network.output)
 
 
 class MacroF1(keras.metrics.Metric):
