@@ -320,6 +320,32 @@ TRANSFER = (
     ),
 )
 
+SIAMESE = ModelSpec(
+    id="siamese",
+    title="Siamese (MLARE)",
+    summary="Learns from pairs whether two faces show the same expression: for classes with few examples.",
+    source="README of Emotional Recognition from Facial Expression using Siamese Network (MLARE), after "
+    "Wu et al. 2017, Face recognition based on convolution siamese networks, "
+    "doi:10.1109/CISP-BMEI.2017.8302003",
+    input=InputSpec(height=256, width=256, channels=1),
+    builder="fer_core.zoo.networks.siamese:build",
+    max_parameters=15_760_000,
+    task=SIMILARITY,
+    family="Pairs",
+    training=MappingProxyType(
+        {
+            "epochs": 15,
+            "batch_size": 16,
+            "learning_rate": 1e-3,
+            "pairs": 400,
+            "flip_average": False,
+            "augmentation": MappingProxyType(
+                {"rotation": 5.0, "shift": 0.04, "zoom": 0.05, "stretch": 0.03, "contrast": 0.2}
+            ),
+        }
+    ),
+)
+
 SPECS: Mapping[str, ModelSpec] = MappingProxyType(
     {
         spec.id: spec
@@ -330,6 +356,7 @@ SPECS: Mapping[str, ModelSpec] = MappingProxyType(
             LANDMARK_CNN_WITHOUT,
             AFFECT_CNN,
             AFFECT_CNN_VA,
+            SIAMESE,
             *TRANSFER,
         )
     }
