@@ -6,7 +6,7 @@ import streamlit as st
 
 from fer_core.zoo import library
 from fer_core.zoo.card import Card
-from pages._shared import address, charts, errors, frame, resources, words
+from pages._shared import address, charts, errors, frame, model_export_view, resources, words
 
 WHICH = {
     "accuracy": "all",
@@ -49,6 +49,9 @@ def show(card: Card, shipped: bool) -> None:
     _facts(card)
     st.subheader("What it cannot do", anchor=False)
     st.markdown("\n".join(f"- {errors.plain(sentence)}" for sentence in card.limitations))
+    st.subheader("Take it along", anchor=False)
+    with errors.guard():
+        model_export_view.show(card)
 
 
 def _figures(card: Card) -> None:

@@ -1,0 +1,79 @@
+"""Take a model along: choose a form, have it converted and checked, download it."""
+
+import streamlit as st
+
+from fer_core.zoo import export
+from fer_core.zoo.card import Card
+from fer_core.zoo.export import Exported
+from fer_core.zoo.process import Progress
+from pages._shared import errors, jobs
+
+
+def show(card: Card) -> None:
+    """The forms, the progress, the download with what the check found."""
+    form = st.pills(
+        "Form",
+        list(export.FORMS),
+        format_func=lambda key: export.FORMS[key].title,
+        default=next(iter(export.FORMS)),
+        required=True,
+        key=f"model form {card.id}",
+        label_visibility="collapsed",
+    ) or next(iter(export.FORMS))
+    st.caption(errors.plain(export.FORMS[form].sentence))
+    events = export.events_of(card)
+    log = st.checkbox(
+        "With its training curves, for TensorBoard",
+        disabled=events is None,
+        help="Loss and figures of every epoch, in the file format of TensorBoard."
+        if events
+        else "Its run is not in this workspace: it was trained elsewhere, or the run was deleted.",
+        key=f"model log {card.id}",
+    )
+    key = f"export model {card.id} {form} {bool(log)}"
+    job = jobs.find(key)
+    if job is None or job.state != "running":
+        st.button(
+            "Convert and check",
+            type="primary",
+            key=f"convert {card.id}",
+            on_click=_start,
+            args=(card.id, form, bool(log), key),
+        )
+    job = jobs.show(key)
+    if job and job.state == "done":
+        _offer(job.value, key)
+
+
+def _start(model_id: str, form: str, log: bool, key: str) -> None:
+    def work(progress: Progress) -> Exported:
+        return export.export(model_id, form, log=log, progress=progress)
+
+    jobs.forget(key)
+    jobs.start(key, f"Converting to {export.FORMS[form].title}", work)
+
+
+def _offer(made: Exported, key: str) -> None:
+    """The button that fetches it, and how far its answers are from the model's own."""
+    if not made.path.exists():
+        jobs.forget(key)
+        return
+    runtime = " and ".join(f"{name} {number}" for name, number in made.runtime.items())
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.download_button(
+            f"Download ({made.bytes / 1e6:,.1f} MB)",
+            data=made.path.read_bytes,
+            file_name=made.path.name,
+            mime="application/zip",
+            on_click="ignore",
+            icon=":material/download:",
+            key=f"download {key}",
+        )
+        st.markdown(
+            errors.plain(
+                f"Checked: loaded in {runtime}, its answers to {made.probes} stored inputs differ from the "
+                f"model's by at most {made.difference:.1e}."
+            ),
+            width="stretch",
+        )
+    st.caption("With its card, a ten-line example that runs as it stands, and the licence.")
