@@ -1,4 +1,4 @@
-"""Where the ImageNet weights of a network would come from on this machine; asked by the page too, so no keras."""
+"""Where the ImageNet weights of a network would come from on this machine. The page asks too: no keras."""
 
 import importlib.util
 import os

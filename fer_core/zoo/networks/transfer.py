@@ -79,12 +79,14 @@ def build(input_shape: tuple[int, int, int], classes: int, backbone: str) -> ker
     Raises:
         BadInput: the backbone cannot be fed pictures of that shape.
     """
+    if input_shape[2] != 3:
+        raise BadInput(f"{backbone} takes RGB pictures. Received: {input_shape[2]} channels.")
     images = keras.Input(input_shape, name="images")
     try:
         x = _features(images, backbone)
     except ValueError as error:
         raise BadInput(
-            f"{backbone} takes RGB pictures that are not too small. Received: {input_shape} ({error}). "
+            f"{backbone} takes pictures that are not too small. Received: {input_shape} ({error}). "
             "Choose a larger input."
         ) from error
     x = layers.Activation("linear", name="feature_map")(x)
