@@ -6,7 +6,8 @@ import streamlit as st
 
 from fer_core.zoo import library
 from fer_core.zoo.card import Card
-from pages._shared import address, charts, errors, frame, model_export_view, resources, words
+from fer_core.zoo.specs import TASKS
+from pages._shared import address, charts, errors, figures_view, frame, model_export_view, resources, words
 
 WHICH = {
     "accuracy": "all",
@@ -41,11 +42,10 @@ def show(card: Card, shipped: bool) -> None:
     st.subheader(errors.plain(card.title), anchor=False)
     came = "Comes with FER Studio" if shipped else "Trained here"
     st.markdown(f"{came}. {words.sentence_case(errors.plain(words.measured(card)))}")
-    if st.button("Use it on a photo", type="primary"):
+    if card.task == "expression" and st.button("Use it on a photo", type="primary"):
         st.switch_page("pages/photo.py", query_params={"model": card.id})
     if card.evaluations:
-        _figures(card)
-        _errors(card)
+        _measured(card)
     _facts(card)
     st.subheader("What it cannot do", anchor=False)
     st.markdown("\n".join(f"- {errors.plain(sentence)}" for sentence in card.limitations))
@@ -54,8 +54,18 @@ def show(card: Card, shipped: bool) -> None:
         model_export_view.show(card)
 
 
-def _figures(card: Card) -> None:
+def _measured(card: Card) -> None:
     st.subheader("How good it is", anchor=False)
+    if card.task == "affect":
+        figures_view.affect(card.evaluations)
+    elif card.task == "similarity":
+        figures_view.similarity(card.evaluations)
+    else:
+        _figures(card)
+        _errors(card)
+
+
+def _figures(card: Card) -> None:
     rows = []
     for record in card.evaluations:
         for key, words_for in WHICH.items():
@@ -119,15 +129,18 @@ def _facts(card: Card) -> None:
     training, images = card.training, card.training.get("images", {})
     facts = {
         "Sees": f"{card.input.width} × {card.input.height} px, "
-        + ("grey" if card.input.channels == 1 else "colour"),
-        "Answers": ", ".join(card.labels.names),
+        + ("grey" if card.input.channels == 1 else "colour")
+        + ", and 68 points of the face" * card.input.landmarks,
+        "Answers": ", ".join(card.labels.names) if card.task == "expression" else TASKS[card.task].title,
         "Size": f"{card.parameters:,} weights",
         "Learnt from": f"{images.get('train', 0):,} images of {training.get('dataset', 'an unknown set')}, "
         + ("what ten raters saw in each" if training.get("targets") == "votes" else "one label each"),
         "Left out of training": ", ".join(f"{n:,} {what}" for what, n in training.get("left_out", {}).items())
         or "nothing",
         "Chosen as": training.get("selected_on", "not recorded"),
-        "Says can't tell": f"below {words.percent(card.answer_threshold, 0)}",
+        "Says can't tell": f"below {words.percent(card.answer_threshold, 0)}"
+        if card.task == "expression"
+        else "never",
         "Licence": "; ".join(f"{part}: {licence}" for part, licence in card.licence.items()),
     }
     st.table(pd.Series(facts, name="").map(errors.plain).to_frame(), hide_header=True, border="horizontal")

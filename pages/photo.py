@@ -19,7 +19,7 @@ def main() -> None:
     """The page from top to bottom."""
     photos = tray.current()
     intake.ask(photos)
-    models = resources.models()
+    models = resources.models("expression")
     if not models:
         st.info("No model is here that could read a face. Train one with `python -m fer_core train`.")
         return

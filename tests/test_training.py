@@ -1,5 +1,6 @@
 """From a dataset to a model in the library, through a real worker process."""
 
+import fcntl
 import json
 import os
 import signal
@@ -146,7 +147,7 @@ def test_a_stop_before_training_began_leaves_no_model():
     run = runs.create(config(name="never"), versions.manifest(Store.open(), "halves"))
     run.stop()
     assert worker.work(run) == {**worker._NO_MODEL} and not (run.folder / "copies.json").exists()
-    assert [e["kind"] for e in run.events()[0]] == []
+    assert [e["kind"] for e in run.events()[0]] == ["device"]
 
 
 def test_a_finished_run_and_a_taken_name_are_refused(finished):
@@ -175,6 +176,68 @@ def test_a_killed_worker_is_seen_as_crashed_and_resumes_from_its_checkpoint():
     resumed = [e for e in run.events()[0] if e["kind"] == "resumed"]
     assert len(resumed) == 1 and resumed[0]["epoch"] >= 1
     assert library.find("second").card.labels == labels.FER7
+
+
+def test_runs_wait_in_line_and_follow_each_other(finished):
+    """One on landmarks, computed on two devices, and a finished one that gets more epochs."""
+    first = runs.start(
+        config(spec="landmark_cnn", epochs=1, name="points", device="cpu:2", class_weights="balanced")
+    )
+    never = runs.start(config(epochs=1, name="never"))
+    card = library.find("first").card
+    runs.extend(finished, 2)
+    assert finished.config.epochs == 6 and finished.config.continued_at == (4,)
+    for run in (first, finished, never):
+        runs.enqueue(run)
+    assert [run.state() for run in (finished, never)] == ["queued", "queued"]
+    assert runs.queue() == [finished, never]
+    runs.unqueue(never)
+    wait_for(first, lambda: first.state() == "finished")
+    wait_for(finished, lambda: finished.state() == "finished")
+    assert never.state() == "ready"
+    runs.delete(never)
+    with pytest.raises(NotFound):
+        runs.find(never.id)
+
+    assert len(finished.epochs()) == 6 and finished.result["model"] == "first-6"
+    assert library.find("first").card == card
+    assert library.find("first-6").card.training["config"]["continued_at"] == [4]
+    assert [e["epoch"] for e in finished.events()[0] if e["kind"] == "resumed"] == [4]
+
+    assert [e["devices"] for e in first.events()[0] if e["kind"] == "device"] == [2]
+    entry = library.find("points")
+    assert entry.card.input.landmarks and entry.card.evaluations[0]["n"] == 60
+    faces = np.random.default_rng(0).integers(0, 256, (3, 48, 48, 1), np.uint8)
+    predictor = Predictor.load(entry.folder)
+    assert np.allclose(predictor.predict(faces), predictor.predict(faces[:, :, ::-1]), atol=0.3)
+
+
+def test_a_run_at_work_is_neither_deleted_nor_queued(finished):
+    with pytest.raises(Conflict, match="finished"):
+        runs.enqueue(finished)
+    run = runs.create(config(), versions.manifest(Store.open(), "halves"))
+    with (run.folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for action in (runs.delete, runs.enqueue, lambda run: runs.extend(run, 3)):
+            with pytest.raises(Conflict, match=run.id):
+                action(run)
+    assert run.folder.exists()
+
+
+def test_a_note_stays_with_its_run():
+    run = runs.create(config(), versions.manifest(Store.open(), "halves"))
+    assert run.note == ""
+    run.write_note("better with flips: déjà vu")
+    assert runs.find(run.id).note == "better with flips: déjà vu"
+
+
+def test_an_event_cut_short_by_a_full_disk_spoils_no_other(monkeypatch):
+    run = runs.create(config(), versions.manifest(Store.open(), "halves"))
+    with (run.folder / "events.jsonl").open("a") as file:
+        file.write('{"kind": "prog')
+    run.append({"kind": "epoch", "epoch": 0, "loss": 1.0})
+    run.append({"kind": "epoch", "epoch": 0, "loss": 0.5})
+    assert [e["loss"] for e in run.epochs()] == [0.5]
 
 
 def test_a_broken_run_says_why():
@@ -258,5 +321,5 @@ def epochs(run: runs.Run) -> int:
 def wait_for(run: runs.Run, condition) -> None:
     until = time.monotonic() + 240
     while not condition():
-        assert run.state() == "running" and time.monotonic() < until, run.log()
+        assert run.state() in ("running", "queued") and time.monotonic() < until, run.log()
         time.sleep(0.1)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from fer_core.dataset import votes
 from fer_core.errors import BadInput
-from fer_core.evaluation import metrics
+from fer_core.evaluation import affect, metrics, verification
 from fer_core.inference.predictor import Predictor
 from fer_core.labels import LabelSet
 from fer_core.zoo.specs import AFFECT, SIMILARITY
@@ -80,16 +80,12 @@ def evaluate(
     """
     task = predictor.card.task
     if task == AFFECT.id:
-        from fer_core.evaluation import affect
-
         known = frame[["valence", "arousal"]].notna().all(axis=1).to_numpy()
         if not known.any():
             raise BadInput("Model and dataset must share valence and arousal. Received: rows without them.")
         truth_there = frame.loc[known, ["valence", "arousal"]].to_numpy(np.float32)
         return [{"kind": "affect", **affect.measure(truth_there, predictor.affect(images[known]))}]
     if task == SIMILARITY.id:
-        from fer_core.evaluation import verification
-
         return [{"kind": "similarity", **verification.measure(predictor.embed(images), frame)}]
     probabilities = predictor.predict(images)
     kinds = ["labels"] + ["votes"] * bool(votes.names(frame))

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from fer_core.evaluation import metrics
+from fer_core.evaluation import affect, metrics, verification
+from fer_core.training import affect_loss, pairs
 from fer_core.training.batches import Batches, Data
 from fer_core.training.config import TrainingConfig
 from fer_core.zoo import calibration
@@ -67,9 +68,6 @@ def _expression(network: keras.Model, train: Data, validation: Data, config: Tra
 
 
 def _affect(network: keras.Model, train: Data, validation: Data, config: TrainingConfig) -> Objective:
-    from fer_core.evaluation import affect
-    from fer_core.training import affect_loss
-
     loss = affect_loss.ccc_loss if config.affect_loss == "ccc" else keras.losses.MeanSquaredError()
 
     def measure(answers: np.ndarray) -> dict[str, float]:
@@ -81,9 +79,6 @@ def _affect(network: keras.Model, train: Data, validation: Data, config: Trainin
 
 
 def _similarity(network: keras.Model, train: Data, validation: Data, config: TrainingConfig) -> Objective:
-    from fer_core.evaluation import verification
-    from fer_core.training import pairs
-
     truth = validation.split.targets.argmax(axis=1)
 
     def measure(answers: np.ndarray) -> dict[str, float]:

@@ -24,6 +24,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -270,7 +271,9 @@ def advance(ended: Run | None = None) -> Run | None:
         )
         for run in [] if busy else queue():
             try:
-                launch(run)
+                process = launch(run)
+                # Until somebody asks how it ended, the kernel keeps a dead process on record.
+                threading.Thread(target=process.wait, daemon=True).start()
                 return run
             except Conflict:
                 unqueue(run)

@@ -186,7 +186,7 @@ class _Watch(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         moment = self.epoch + batch / len(self.objective.batches)
-        self.model.optimizer.learning_rate = schedule.rate(self.config, moment, self.drops)
+        self.rate = self.model.optimizer.learning_rate = schedule.rate(self.config, moment, self.drops)
 
     def on_train_batch_end(self, batch, logs=None):
         if self.stop_requested():
@@ -205,14 +205,13 @@ class _Watch(keras.callbacks.Callback):
                 "step": batch + 1,
                 "steps": len(self.objective.batches),
                 **_figures(logs),
-                "learning_rate": float(self.model.optimizer.learning_rate),
+                "learning_rate": self.rate,
                 "images_per_second": round((batch + 1) * self.config.batch_size / (now - self.started), 1),
                 **self.usage(),
             }
         )
 
     def on_epoch_end(self, epoch, logs=None):
-        rate = float(self.model.optimizer.learning_rate)
         answers = self._validate()
         if not np.isfinite(answers).all() or _lost(self.network):
             raise _Ended("diverged")
@@ -226,7 +225,7 @@ class _Watch(keras.callbacks.Callback):
                 "epochs": self.config.epochs,
                 **_figures(logs),
                 **{f"val_{name}": _finite(measured[name]) for name in ("loss", *self.task.figures)},
-                "learning_rate": rate,
+                "learning_rate": self.rate,
                 "seconds": round(time.monotonic() - self.started, 2),
                 "best": better,
             }
@@ -245,7 +244,9 @@ class _Watch(keras.callbacks.Callback):
         data, parts = self.validation, []
         size = self.config.batch_size
         for first in range(0, len(data.rows), size):
-            parts.append(self.network.predict_on_batch(data.inputs(data.rows[first : first + size])))
+            rows = data.rows[first : first + size]
+            # Several devices all get the whole batch here, and each answers.
+            parts.append(self.network.predict_on_batch(data.inputs(rows))[: len(rows)])
             if self.stop_requested():
                 raise _Ended("stopped")
         return np.concatenate(parts)

@@ -32,8 +32,9 @@ from fer_core.training import devices, runs, targets, trainer
 from fer_core.training.batches import Data
 from fer_core.training.config import TrainingConfig
 from fer_core.training.runs import Run
-from fer_core.zoo import calibration, convert, library, specs
+from fer_core.zoo import calibration, convert, library, pretrained, specs
 from fer_core.zoo.card import Card
+from fer_core.zoo.networks import transfer
 from fer_core.zoo.specs import EXPRESSION
 
 PROBES = 16
@@ -101,13 +102,11 @@ def work(run: Run) -> dict:
         for split in (train, validation)
     )
 
-    if config.weights == "imagenet":
-        from fer_core.zoo.networks import transfer
     with scope:
         keras.mixed_precision.set_global_policy(config.precision)
         network = build(config, len(label_set))
         if config.weights == "imagenet":
-            transfer.load_pretrained(network, spec)
+            transfer.load_pretrained(network, spec, pretrained.source(spec).path)
         if config.start_from:
             _start_from(network, config.start_from)
         outcome = trainer.fit(

@@ -7,6 +7,7 @@ from fer_core import workspace
 from fer_core.errors import BadModel, NotFound
 from fer_core.zoo import card as cards
 from fer_core.zoo.card import Card
+from fer_core.zoo.specs import EXPRESSION
 
 DEFAULT = "mini_xception_ferplus"
 
@@ -49,8 +50,8 @@ def find(model_id: str) -> Entry:
 
 
 def default_id() -> str | None:
-    """The model that a first visitor gets: the shipped default, else the first usable one."""
-    usable = [entry.id for entry in entries() if entry.card is not None]
+    """The model of expressions that a first visitor gets: the shipped default, else the first usable one."""
+    usable = [entry.id for entry in entries() if entry.card and entry.card.task == EXPRESSION.id]
     return DEFAULT if DEFAULT in usable else next(iter(usable), None)
 
 

@@ -40,10 +40,10 @@ def _store(path: str) -> "Store":
     return Store.open(path)
 
 
-def models() -> dict[str, Card]:
-    """The cards of the usable models by id; the default one first."""
+def models(task: str | None = None) -> dict[str, Card]:
+    """The cards of the usable models by id, all or those of one task; the default one first."""
     first = library.default_id()
-    cards = {entry.id: entry.card for entry in library.entries() if entry.card is not None}
+    cards = {e.id: e.card for e in library.entries() if e.card and task in (None, e.card.task)}
     return dict(sorted(cards.items(), key=lambda pair: pair[0] != first))
 
 

@@ -50,6 +50,11 @@ def measured(card: Card) -> str:
     record = headline(card)
     if record is None:
         return "not measured yet"
+    where = f"{record['dataset']} {record['split']}"
+    if card.task == "affect":
+        return f"reads valence and arousal with a CCC of {record['ccc']:.2f}, 1 is perfect ({where})"
+    if card.task == "similarity":
+        return f"tells {percent(record['accuracy'])} of {record['n']:,} pairs right: same expression or not ({where})"
     return f"agrees with {truth(record)} on {accuracy(record)} ({record['dataset']} {record['split']})"
 
 
