@@ -6,6 +6,7 @@ Pictures are RGB 0..255 for all of them: each backbone's own scaling is the firs
 
 import socket
 import tempfile
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,9 +165,11 @@ def _read(spec: ModelSpec, backbone: Backbone, path: Path) -> keras.Model:
                 link = Path(folder) / f"{top}{suffix}"
                 link.symlink_to(path.resolve())
                 try:
-                    reference.load_weights(link)
+                    with warnings.catch_warnings():
+                        warnings.simplefilter("error", UserWarning)  # Keras warns of layers left as they were
+                        reference.load_weights(link)
                     return reference
-                except (ValueError, KeyError, OSError) as error:
+                except (ValueError, KeyError, OSError, UserWarning) as error:
                     reason = error
     raise BadInput(
         f"The weights must be those of {spec.title} as Keras writes them (.h5). "
