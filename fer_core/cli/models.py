@@ -50,6 +50,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--config", type=Path, metavar="FILE", help="all options as JSON; the others win over it"
     )
     add.add_argument("--resume", metavar="RUN", help="go on with a run that stopped or crashed")
+    add.add_argument(
+        "--more", type=int, metavar="EPOCHS", help="with --resume: give a finished run more epochs"
+    )
     add.add_argument("--detach", action="store_true", help="return at once; the run goes on")
     add.set_defaults(run=_train)
 
@@ -72,6 +75,8 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _train(options: argparse.Namespace) -> int:
     if options.resume:
         run = runs.find(options.resume)
+        if options.more:
+            runs.extend(run, options.more)
     else:
         run = runs.start(_config(options))
         print(f"run {run.id}")
@@ -155,12 +160,20 @@ def _print_event(event: dict) -> None:
     elif event["kind"] == "leaks":
         counts = " and ".join(f"{n:,} {what}" for what, n in event["leaks_in"].items())
         print(f"WARNING: training sees {counts}; only leak-free figures count", flush=True)
+    elif event["kind"] == "phase":
+        print(f"{event['phase']}: {event['trainable']:,} weights learn", flush=True)
+    elif event["kind"] == "warning":
+        print(f"WARNING: {event['text']}", flush=True)
     elif event["kind"] == "epoch":
         star = " *" if event["best"] else ""
+        figures = "  ".join(
+            f"{name.removeprefix('val_').replace('_', ' ')} {value:.4f}"
+            for name, value in event.items()
+            if name.startswith("val_") and value is not None
+        )
         print(
-            f"epoch {event['epoch'] + 1}/{event['epochs']}  loss {event['loss']:.4f}  "
-            f"validation {event['val_accuracy']:.2%}  macro F1 {event['val_macro_f1']:.3f}  "
-            f"{event['seconds']:.0f} s{star}",
+            f"epoch {event['epoch'] + 1}/{event['epochs']}  training loss {event['loss']:.4f}  "
+            f"validation {figures}  {event['seconds']:.0f} s{star}",
             flush=True,
         )
 
@@ -173,8 +186,12 @@ def _stop(options: argparse.Namespace) -> int:
 def _runs(options: argparse.Namespace) -> int:
     for run in runs.runs():
         outcome = run.result or {}
-        print(f"{run.id}  {run.state():9}  {run.config.dataset}  {outcome.get('val_accuracy') or ''}")
+        print(f"{run.id}  {run.state():9}  {run.config.dataset}  {_best(outcome)}")
     return 0
+
+
+def _best(outcome: dict) -> str:
+    return f"{outcome['figure'].replace('_', ' ')} {outcome['value']:.4f}" if "value" in outcome else ""
 
 
 def _models(options: argparse.Namespace) -> int:
@@ -187,11 +204,10 @@ def _in_short(entry: library.Entry) -> str:
     if entry.card is None:
         return f"unusable: {entry.problem}"
     first = next(iter(entry.card.evaluations), None)
-    return (
-        f"{first['accuracy']:.1%} of {first['n']:,} ({first['dataset']} {first['split']})"
-        if first
-        else "unmeasured"
-    )
+    if first is None:
+        return "unmeasured"
+    key = specs.TASKS[entry.card.task].key
+    return f"{key} {first[key]:.3f} of {first['n']:,} ({first['dataset']} {first['split']})"
 
 
 def _evaluate(options: argparse.Namespace) -> int:
@@ -202,21 +218,23 @@ def _evaluate(options: argparse.Namespace) -> int:
     if rows.empty:
         raise BadInput(f"A split needs images. Received: {options.split} of {options.data}, which is empty.")
     predictor = Predictor.load(library.find(options.model).folder)
-    probabilities = predictor.predict(arrays.build(store, rows, predictor.card.input))
     compared = frame["image"][frame["split"].isin(("train", options.split))]
     seen = leaks.trained_on(frame, duplicates.near_copies(store, name, compared).group)
+    records = report.evaluate(predictor, arrays.build(store, rows, predictor.card.input), rows, seen)
     kind = {"raw": "labels", "ferplus": "votes"}[options.labels]
-    record = report.measure(probabilities, rows, kind, predictor.labels, seen)
+    record = next((r for r in records if r["kind"] == kind), records[0])
     record = {
         "model": options.model,
         "dataset": name,
         "version": versions.manifest_id(frame),
         "split": options.split,
-        "copies": report.EXACT_AND_NEAR,
         **record,
     }
     if options.json:
         options.json.write_text(json.dumps(record, indent=1), "utf-8")
+    if predictor.card.task != specs.EXPRESSION.id:
+        print(json.dumps({name: value for name, value in record.items() if name != "roc"}, indent=1))
+        return 0
     free = record["leak_free"]
     print(
         f"{record['accuracy']:.2%} ({record['accuracy_low']:.2%} to {record['accuracy_high']:.2%}) "

@@ -58,7 +58,7 @@ def similarity(records: list[dict]) -> None:
         y=[100 * point["tpr"] for point in record["roc"]],
         mode="lines",
         line={"color": "#2F8F9A", "width": 2},
-        hovertemplate="%{y:.0f} %% of the same found,<br>%{x:.0f} %% of the others taken for it<extra></extra>",
+        hovertemplate="%{y:.0f} % of the same found,<br>%{x:.0f} % of the others taken for it<extra></extra>",
     )
     figure.add_scatter(
         x=[0, 100], y=[0, 100], mode="lines", line={"color": "#8C8C8C", "dash": "dot"}, hoverinfo="skip"

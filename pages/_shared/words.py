@@ -54,7 +54,8 @@ def measured(card: Card) -> str:
     if card.task == "affect":
         return f"reads valence and arousal with a CCC of {record['ccc']:.2f}, 1 is perfect ({where})"
     if card.task == "similarity":
-        return f"tells {percent(record['accuracy'])} of {record['n']:,} pairs right: same expression or not ({where})"
+        share = percent(record["accuracy"])
+        return f"tells {share} of {record['n']:,} pairs right: same expression or not ({where})"
     return f"agrees with {truth(record)} on {accuracy(record)} ({record['dataset']} {record['split']})"
 
 
