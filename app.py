@@ -11,7 +11,10 @@ st.navigation(
         "": [st.Page("pages/home.py", title="Home", default=True)],
         "Use": [st.Page("pages/photo.py", title="Photo")],
         "Data": [st.Page("pages/datasets.py", title="Datasets")],
-        "Models": [st.Page("pages/library.py", title="Library")],
+        "Models": [
+            st.Page("pages/train.py", title="Train"),
+            st.Page("pages/library.py", title="Library"),
+        ],
         "About": [st.Page("pages/responsible.py", title="Responsible use")],
     }
 ).run()
