@@ -76,6 +76,16 @@ def test_a_run_that_diverges_says_so(tmp_path):
     assert outcome == "diverged" and curve == []
 
 
+def test_a_run_that_diverges_later_keeps_its_best_epoch(tmp_path):
+    settings = config(epochs=2, learning_rate=0.05, warmup_epochs=0, schedule="constant")
+    made, curve, _ = fit(tmp_path / "run", settings)
+    wild = dataclasses.replace(settings, epochs=4, continued_at=(2,), learning_rate=1e9)
+    kept, after, outcome = fit(tmp_path / "run", wild)
+    assert outcome == "diverged" and after == []
+    for one, other in zip(made.get_weights(), kept.get_weights(), strict=True):
+        assert np.array_equal(one, other)
+
+
 def test_batches_depend_on_seed_and_epoch_alone():
     def order(seed, epoch):
         batches = Batches(data(64), config(seed=seed))

@@ -14,7 +14,7 @@ from fer_core.dataset import versions
 from fer_core.dataset.store import Store
 from fer_core.errors import BadInput, Conflict, NotFound
 from fer_core.inference.predictor import Predictor
-from fer_core.training import runs, targets
+from fer_core.training import batches, runs, targets
 from fer_core.training.config import Augmentation, TrainingConfig
 from fer_core.zoo import library
 from tests import learnable
@@ -238,6 +238,24 @@ def test_an_event_cut_short_by_a_full_disk_spoils_no_other(monkeypatch):
     run.append({"kind": "epoch", "epoch": 0, "loss": 1.0})
     run.append({"kind": "epoch", "epoch": 0, "loss": 0.5})
     assert [e["loss"] for e in run.epochs()] == [0.5]
+
+
+def test_a_worker_that_dies_on_import_is_seen_as_crashed_and_its_log_says_why(tmp_path, monkeypatch):
+    (tmp_path / "keras.py").write_text("raise ImportError('libsomething.so.9 is missing')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    run = runs.start(config(epochs=1, name="unborn"))
+    runs.launch(run).wait(timeout=60)
+    assert run.state() == "crashed" and "libsomething.so.9 is missing" in run.log()
+
+
+def test_a_class_with_a_single_image_is_no_obstacle():
+    manifest = versions.manifest(Store.open(), "halves")
+    last = manifest.index[manifest["split"] == "train"][-1]
+    manifest.loc[last, "label"] = "fear"
+    train, _, _ = targets.prepare(manifest, config(targets="labels", second_head=0.0), labels.FER7)
+    assert train.targets[:, labels.FER7.index("fear")].sum() == 1
+    weights = batches._class_weights(train.targets)
+    assert np.isfinite(weights).all() and weights[labels.FER7.index("disgust")] == 0
 
 
 def test_a_broken_run_says_why():
