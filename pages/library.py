@@ -6,8 +6,18 @@ import streamlit as st
 
 from fer_core.zoo import library
 from fer_core.zoo.card import Card
-from fer_core.zoo.specs import TASKS
-from pages._shared import address, charts, errors, figures_view, frame, model_export_view, resources, words
+from pages._shared import (
+    address,
+    charts,
+    errors,
+    figures_view,
+    frame,
+    model_export_view,
+    model_facts,
+    model_import_view,
+    resources,
+    words,
+)
 
 WHICH = {
     "accuracy": "all",
@@ -35,18 +45,24 @@ def main() -> None:
         with st.container(border=True):
             st.markdown(f"**{errors.plain(entry.id)}** cannot be used")
             st.error(errors.plain(entry.problem or ""))
+    with (
+        st.expander("Bring in a model of your own", expanded=model_import_view.PARAMETER in st.query_params),
+        errors.guard(),
+    ):
+        model_import_view.show()
 
 
 def show(card: Card, shipped: bool) -> None:
     """One card: the figures first, then the errors, what it learnt from, limits and licence."""
     st.subheader(errors.plain(card.title), anchor=False)
-    came = "Comes with FER Studio" if shipped else "Trained here"
+    elsewhere = "imported" in card.training
+    came = "Comes with FER Studio" if shipped else "Brought in" if elsewhere else "Trained here"
     st.markdown(f"{came}. {words.sentence_case(errors.plain(words.measured(card)))}")
     if card.task == "expression" and st.button("Use it on a photo", type="primary"):
         st.switch_page("pages/photo.py", query_params={"model": card.id})
     if card.evaluations:
         _measured(card)
-    _facts(card)
+    model_facts.show(card)
     st.subheader("What it cannot do", anchor=False)
     st.markdown("\n".join(f"- {errors.plain(sentence)}" for sentence in card.limitations))
     st.subheader("Take it along", anchor=False)
@@ -122,28 +138,6 @@ def _confusion_words(matrix: np.ndarray, classes: list[str]) -> str:
         f"Confusion matrix. The commonest error: {classes[true]} read as {classes[guess]}, "
         f"{off[true, guess]} of {matrix[true].sum()} faces."
     )
-
-
-def _facts(card: Card) -> None:
-    st.subheader("What it is", anchor=False)
-    training, images = card.training, card.training.get("images", {})
-    facts = {
-        "Sees": f"{card.input.width} × {card.input.height} px, "
-        + ("grey" if card.input.channels == 1 else "colour")
-        + ", and 68 points of the face" * card.input.landmarks,
-        "Answers": ", ".join(card.labels.names) if card.task == "expression" else TASKS[card.task].title,
-        "Size": f"{card.parameters:,} weights",
-        "Learnt from": f"{images.get('train', 0):,} images of {training.get('dataset', 'an unknown set')}, "
-        + ("what ten raters saw in each" if training.get("targets") == "votes" else "one label each"),
-        "Left out of training": ", ".join(f"{n:,} {what}" for what, n in training.get("left_out", {}).items())
-        or "nothing",
-        "Chosen as": training.get("selected_on", "not recorded"),
-        "Says can't tell": f"below {words.percent(card.answer_threshold, 0)}"
-        if card.task == "expression"
-        else "never",
-        "Licence": "; ".join(f"{part}: {licence}" for part, licence in card.licence.items()),
-    }
-    st.table(pd.Series(facts, name="").map(errors.plain).to_frame(), hide_header=True, border="horizontal")
 
 
 with frame.page("Library", "Every model with its figures, its errors and its limits, before you trust one."):

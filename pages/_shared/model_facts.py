@@ -1,0 +1,49 @@
+"""What a model's card says besides its figures."""
+
+import pandas as pd
+import streamlit as st
+
+from fer_core.zoo import incoming
+from fer_core.zoo.card import Card
+from fer_core.zoo.specs import TASKS
+from pages._shared import errors, words
+
+
+def show(card: Card) -> None:
+    """A table in words: what it sees and answers, what it learnt from, whose it is."""
+    st.subheader("What it is", anchor=False)
+    facts = {
+        "Sees": f"{card.input.width} × {card.input.height} px, "
+        + ("grey" if card.input.channels == 1 else "colour")
+        + ", and 68 points of the face" * card.input.landmarks,
+        "Answers": ", ".join(card.labels.names) if card.task == "expression" else TASKS[card.task].title,
+        "Size": f"{card.parameters:,} weights",
+        **(_told(card) if "imported" in card.training else _recorded(card)),
+        "Says can't tell": f"below {words.percent(card.answer_threshold, 0)}"
+        if card.task == "expression" and card.answer_threshold
+        else "never",
+        "Licence": "; ".join(f"{part}: {licence}" for part, licence in card.licence.items()),
+    }
+    st.table(pd.Series(facts, name="").map(errors.plain).to_frame(), hide_header=True, border="horizontal")
+
+
+def _recorded(card: Card) -> dict[str, str]:
+    """Of a model that was trained by this project."""
+    training, images = card.training, card.training.get("images", {})
+    return {
+        "Learnt from": f"{images.get('train', 0):,} images of {training.get('dataset', 'an unknown set')}, "
+        + ("what ten raters saw in each" if training.get("targets") == "votes" else "one label each"),
+        "Left out of training": ", ".join(f"{n:,} {what}" for what, n in training.get("left_out", {}).items())
+        or "nothing",
+        "Chosen as": training.get("selected_on", "not recorded"),
+    }
+
+
+def _told(card: Card) -> dict[str, str]:
+    """Of a model that was brought in: what its owner said of it."""
+    declared = card.training["imported"]
+    return {
+        "Learnt from": f"{card.training['dataset']} (as was said when it was brought in)",
+        "Fed as": f"{incoming.COLOURS[declared['colour']]}, {incoming.SCALES[declared['scale']]}",
+        "Came as": declared["file"],
+    }
