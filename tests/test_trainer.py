@@ -139,7 +139,7 @@ def test_frozen_epochs_leave_the_features_and_fine_tuning_spares_batch_normalisa
     assert_same(before.layers[-1:], after.layers[-1:], False)
     events: list[dict] = []
     settings = config(
-        start_from="m", frozen_epochs=1, epochs=3, unfrozen_layers=3, fine_tune_rate=0.01, learning_rate=0.01
+        start_from="m", frozen_epochs=1, epochs=3, unfrozen_layers=1, fine_tune_rate=0.01, learning_rate=0.01
     )
     after, curve, _ = fit(tmp_path / "tuned", settings, events=events)
     phases = [(e["epoch"], e["phase"], e["trainable"]) for e in events if e["kind"] == "phase"]

@@ -102,7 +102,8 @@ class TrainingConfig:
         input_size: px, side of the input; None is the network's own.
         frozen_epochs: the first epochs, in which the features stay as they are and the answer alone is
             learned.
-        unfrozen_layers: how many of the last layers are learned after that; 0 is all.
+        unfrozen_layers: how many of the last layers with weights are learned after that; 0 is all. Batch
+            normalisation stays as it is.
         fine_tune_rate: the learning rate's peak after the frozen epochs.
         continued_at: epochs at which a finished run was given more; each stretch has its own schedule.
         device: "auto", "cpu", "gpu", "all" (every GPU of this machine) or "cpu:N" (N logical devices).
@@ -182,7 +183,8 @@ class TrainingConfig:
                 or spec.pretrained is not None,
                 "start_from and ImageNet weights exclude each other": self.weights == "scratch"
                 or self.start_from is None,
-                "input_size must be 32 to 1,024": self.input_size is None or 32 <= self.input_size <= 1024,
+                f"input_size must be {spec.smallest} to 1,024": self.input_size is None
+                or spec.smallest <= self.input_size <= 1024,
                 "device must be auto, cpu, gpu, all or cpu:N": re.fullmatch(
                     r"auto|cpu|gpu|all|cpu:[1-9]\d?", self.device
                 ),

@@ -18,8 +18,6 @@ from fer_core.zoo.specs import Task
 
 BEST = "best.weights.h5"
 CHECKPOINT = "checkpoint.npz"
-HEAD = ("second_head", "probabilities", "affect")
-"""Layers that learn while the features are frozen, with all that follow the embedding."""
 _LARGEST_WEIGHT = 1e6
 """A weight beyond it belongs to a network that has lost its way, though its answers may still be numbers."""
 
@@ -112,18 +110,24 @@ def set_trainable(network: keras.Model, last: int, frozen: bool) -> None:
     """Choose the layers that learn.
 
     Args:
-        last: how many of the layers before the embedding learn, counted from the end; 0 is all.
+        last: how many of the layers with weights up to the embedding learn, counted from the end; 0 is all.
         frozen: none of them does.
 
     Batch normalisation before the embedding keeps its statistics and scale throughout: those of a few
     faces would undo what many pictures taught. Source: Keras' guide on transfer learning.
     """
-    names = [layer.name for layer in network.layers]
-    after = names.index("embedding") + 1
-    first = 0 if last == 0 else max(0, after - last)
-    for position, layer in enumerate(network.layers):
-        normalises = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = position >= after or not frozen and position >= first and not normalises
+    after = [layer.name for layer in network.layers].index("embedding") + 1
+    features, head = network.layers[:after], network.layers[after:]
+    learning = [
+        layer
+        for layer in features
+        if layer.weights and not isinstance(layer, keras.layers.BatchNormalization)
+    ]
+    chosen = [] if frozen else learning[-last:]
+    for layer in features:
+        layer.trainable = layer in chosen
+    for layer in head:
+        layer.trainable = True
 
 
 class _Watch(keras.callbacks.Callback):
@@ -268,7 +272,7 @@ class _Watch(keras.callbacks.Callback):
             self.report({"kind": "warning", "text": f"Epoch {epoch} could not be saved: {reason}"})
 
     def _checkpoint(self, epoch: int) -> None:
-        state = {f"v{i}": np.asarray(v.value) for i, v in enumerate(_variables(self.model))}
+        state = {f"v{i}": v.numpy() for i, v in enumerate(_variables(self.model))}
         state |= {name: np.array(getattr(self, name)) for name in ("best", "waited", "drops")}
         state |= {"epoch": np.array(epoch), "frozen": np.array(schedule.frozen(self.config, epoch - 1))}
         buffer = io.BytesIO()
