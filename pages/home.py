@@ -18,6 +18,12 @@ DOORS = (
         "Open Datasets",
     ),
     (
+        "I want a model of my own",
+        "Pick a dataset and a network, press Train, and watch it learn.",
+        "pages/train.py",
+        "Open Train",
+    ),
+    (
         "I wonder how good it is",
         "Every model's figures, errors included.",
         "pages/library.py",
@@ -52,5 +58,5 @@ with frame.page(
     for card in models.values():
         st.markdown(f"**{errors.plain(card.title)}** {errors.plain(words.measured(card))}.")
     if not models:
-        st.markdown("No model yet. `python -m fer_core train mini_xception` makes one from a dataset.")
+        st.markdown("No model yet. The page Train makes one from a dataset.")
     st.caption(words.privacy())

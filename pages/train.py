@@ -3,7 +3,7 @@
 import streamlit as st
 
 from fer_core.training import runs
-from pages._shared import address, frame, resources, train_form
+from pages._shared import address, frame, resources, run_view, runs_view, train_form
 
 NEW = "new"
 """The view in which a run is set up."""
@@ -14,17 +14,14 @@ def main() -> None:
     known = runs.runs()
     if asked := st.query_params.get("run"):
         st.button("← All runs", on_click=address.go, type="tertiary")
-        from pages._shared import run_view
-
         run_view.show(runs.find(asked))
     elif not known or st.query_params.get("view") == NEW:
+        st.query_params["view"] = NEW
         if known:
             st.button("← All runs", on_click=address.go, type="tertiary")
         train_form.show(resources.store())
     else:
         st.button("New run", type="primary", icon=":material/add:", on_click=address.go, kwargs={"view": NEW})
-        from pages._shared import runs_view
-
         runs_view.show()
 
 

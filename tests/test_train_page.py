@@ -347,6 +347,17 @@ def test_how_long_it_takes_is_measured_on_request_and_then_known(store, monkeypa
     assert button(app, "How long will it take?")
 
 
+def test_what_was_measured_on_a_busy_machine_says_so_and_can_be_measured_again(store, monkeypatch):
+    path = estimate._path(TrainingConfig("mini_xception", "practice"))
+    path.write_text(json.dumps({"probe": vars(FOUND) | {"busy": True}}), "utf-8")
+    tried = []
+    monkeypatch.setattr(estimate, "probe", lambda *given, **_: tried.append(given))
+    app = visit(dataset="practice")
+    assert "alone it is quicker" in said(app)
+    press(app, "Measure again")
+    assert len(tried) == 1
+
+
 def test_a_trial_that_fails_is_words(store, monkeypatch):
     def probe(config, train, validation, progress):
         raise estimate.BadInput("A step must fit into memory. Received: batch_size=64.")

@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from fer_core import labels, workspace
@@ -29,6 +29,9 @@ PROBE = "fer_core.training.probe"
 LONGEST = 600
 """Seconds that a probe may take."""
 
+_BUSY = 0.5
+"""Work in line for each processor beyond which a machine counts as busy."""
+
 
 @dataclass(frozen=True)
 class Probe:
@@ -39,9 +42,10 @@ class Probe:
         step_seconds: one training step on a batch, augmentation included.
         frozen_step_seconds: the same while the features are frozen.
         image_seconds: one validation image.
-        memory_mb: peak resident memory of the process.
+        memory_mb: what the process held at most, without what lies in files.
         parameters: weights of the network.
         device: what it ran on, in words.
+        busy: whether the machine had other work meanwhile, so that it would be quicker alone.
     """
 
     start_seconds: float
@@ -51,6 +55,7 @@ class Probe:
     memory_mb: float
     parameters: int
     device: str
+    busy: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,6 +114,7 @@ def probe(config: TrainingConfig, train: int, validation: int, progress: Progres
     Raises:
         BadInput: the network cannot be built or trained so on this machine; the message says why.
     """
+    busy = os.getloadavg()[0] > _BUSY * (os.cpu_count() or 1)
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         file.write(config.to_json())
         file.flush()
@@ -119,7 +125,7 @@ def probe(config: TrainingConfig, train: int, validation: int, progress: Progres
                 "A trial must come to its end. Received: its process died, as happens when memory runs out, "
                 f"or took more than {LONGEST // 60} minutes. Choose a smaller batch, input or network."
             ) from error
-    found = Probe(**result["probe"])
+    found = replace(Probe(**result["probe"]), busy=busy)
     part = _path(config).with_suffix(f".{os.getpid()}.part")
     part.write_text(json.dumps({"schema_version": SCHEMA_VERSION, "probe": asdict(found)}), "utf-8")
     os.replace(part, _path(config))

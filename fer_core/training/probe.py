@@ -95,14 +95,12 @@ def measure(config: TrainingConfig, train: int, validation: int, progress: Progr
         inputs = to_validate.inputs(to_validate.rows)
         network.predict_on_batch(inputs)
         image_seconds = _timed(lambda _: network.predict_on_batch(inputs)) / len(to_validate.rows)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Probe(
         start_seconds=start_seconds,
         step_seconds=step_seconds,
         frozen_step_seconds=frozen_step_seconds,
         image_seconds=image_seconds,
-        # Bytes on macOS, 1,024 of them elsewhere.
-        memory_mb=peak / 1e6 * (1 if sys.platform == "darwin" else 1024),
+        memory_mb=_peak_memory() / 1e6,
         parameters=network.count_params(),
         device=next(event["device"] for event in told if event["kind"] == "device"),
     )
@@ -135,6 +133,17 @@ def _timed(step: Callable[[int], object]) -> float:
         step(len(times))
         times.append(time.perf_counter() - began)
     return statistics.median(times)
+
+
+def _peak_memory() -> int:
+    """Bytes that this process held at most, without what lies in files and is read again when needed, as
+    runs count it (devices.Usage)."""
+    try:
+        # Not getrusage: on Linux its figure begins with that of the process that started this one.
+        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        return 1024 * (int(lines["VmHWM"].split()[0]) - int(lines["RssFile"].split()[0]))
+    except (OSError, KeyError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _made_up(config: TrainingConfig, count: int, classes: int) -> Data:

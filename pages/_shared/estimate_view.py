@@ -36,6 +36,11 @@ def show(config: TrainingConfig | None, train: int, validation: int) -> None:
     run = estimate.scaled(found, config, train, validation)
     memory, disk = estimate.memory_mb(), estimate.free_disk_mb()
     st.markdown(sentence(run, config.epochs, found.device, memory))
+    if found.busy:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.caption("Measured while this machine had other work: alone it is quicker.")
+            st.button("Measure again", on_click=_measure, args=(config, train, validation), type="tertiary")
+        jobs.show(_key(config))
     if run.memory_mb > _MUCH * memory:
         st.warning(
             f"It needs {size(run.memory_mb)} of memory and this machine has {size(memory)}: the run may be "

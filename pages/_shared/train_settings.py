@@ -308,7 +308,7 @@ def _from_where(fields: Fields, spec: ModelSpec, choices: Choices) -> None:
         fields.whole(
             "unfrozen_layers",
             "Then so many layers",
-            "How many of the last layers are learned after that (fine-tuning). 0 is all of them.",
+            "How many of the last layers with weights learn after that (fine-tuning). 0 is all of them.",
             0,
             10_000,
             10,
