@@ -64,7 +64,8 @@ def pages(run: runs.Run, browser, server, seconds: float) -> None:
         print(f"alone {alone[-1]:.0f} images/s, watched {watched[-1]:.0f}, server {served[-1]:.1%} of a core")
     loss = 1 - statistics.median(watched) / statistics.median(alone)
     print(
-        f"watched, the trainer does {loss:.1%} less; the server takes {statistics.median(served):.1%} of a core"
+        f"watched, the trainer does {loss:.1%} less; "
+        f"the server takes {statistics.median(served):.1%} of a core"
     )
 
 
