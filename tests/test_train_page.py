@@ -203,6 +203,11 @@ def test_a_run_done_again_fills_the_form(store, launched):
     app = visit(view="new", **{"from": run.id})
     again = train(app, launched)
     assert again == TrainingConfig.from_dict(json.loads(first.to_json()) | {"name": None, "continued_at": ()})
+    app = visit(view="new", **{"from": run.id})
+    field(app, "Dataset").set_value("practice").run()
+    field(app, "Version").set_value("first").run()
+    field(app, "Version").set_value("now").run()
+    assert (at(app, "dataset"), at(app, "version")) == ("practice", "now")
     app = visit(view="new", **{"from": run.id, "network": "mini_xception"})
     assert field(app, "Epochs").value == TrainingConfig("mini_xception", "halves").epochs
     assert "no run of that name" in said(visit(view="new", **{"from": "gone"}))
@@ -255,9 +260,11 @@ def test_warnings_tell_what_will_disappoint():
     assert "A single training picture shows sad" in found
     assert "Fewer than 10 training pictures show angry" in found
     assert "No validation picture shows neutral" in found
-    assert "300 times the pictures" in found
     assert "likely to diverge" in found and "250,000,000,000 times" in found
     assert "A batch of 400 is more than the 346 pictures" in found
+    uneven = train_checks.balance(Standing(346, 37, counts=counts))
+    assert "happy 300 · sad 1" in uneven and "300 times the pictures" in uneven
+    assert "times" not in train_checks.balance(Standing(2, 2, counts=(("happy", 1, 1), ("sad", 1, 1))))
     fine = TrainingConfig("mini_xception", "faces")
     assert train_checks.warnings(fine, Standing(200, 50, counts=(("happy", 100, 25), ("sad", 100, 25)))) == []
 

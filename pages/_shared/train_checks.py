@@ -88,12 +88,6 @@ def warnings(config: TrainingConfig, standing: Standing) -> list[str]:
         said.append(f"Fewer than {_RARE} training pictures show {_all(few)}: it will hardly be learned.")
     if unseen:
         said.append(f"No validation picture shows {_all(unseen)}: nothing says how well that is learned.")
-    present = [train for _, train, _ in standing.counts if train]
-    if present and max(present) > 10 * min(present) and config.class_weights == "none":
-        said.append(
-            f"The commonest expression has {max(present) // min(present)} times the pictures of the rarest. "
-            "“Rare expressions: count as much as common ones” in the settings may help it."
-        )
     own = TrainingConfig(config.spec, config.dataset, **_rate_of(config.spec))
     for name, rate, usual in (
         ("learning rate", config.learning_rate, own.learning_rate),
@@ -112,6 +106,18 @@ def warnings(config: TrainingConfig, standing: Standing) -> list[str]:
     if config.batch_size > standing.train:
         said.append(
             f"A batch of {config.batch_size} is more than the {standing.train} pictures: one step an epoch."
+        )
+    return said
+
+
+def balance(standing: Standing) -> str:
+    """Training images of each class, and whether that is very uneven."""
+    present = [train for _, train, _ in standing.counts if train]
+    said = "To train on: " + " · ".join(f"{name} {train:,}" for name, train, _ in standing.counts) + "."
+    if present and max(present) > 10 * min(present):
+        said += (
+            f" The commonest has {max(present) // min(present)} times the pictures of the rarest: “Rare "
+            "expressions” in the settings can even that out."
         )
     return said
 

@@ -58,7 +58,7 @@ def show(store: Store) -> None:
     config, wrong = _config(values, scope, begin)
     standing = train_checks.look(store, frame, config) if config else train_checks.Standing()
     with facts:
-        _facts(dataset, frame, standing)
+        _facts(frame, standing, bool(config and config.leak_free))
     with launch:
         _launch_box(config, wrong, standing, scope, begin)
     with preview:
@@ -76,11 +76,8 @@ def _source(datasets: Mapping[str, Dataset]) -> runs.Run | None:
         run = runs.find(asked)
         config = run.config
         st.caption(f"Filled in as in the run {errors.plain(run.id)}.")
-        taken = f"{run.id} filled in"
-        if taken not in st.session_state:
-            st.session_state[taken] = True
-            wanted = {"network": config.spec, "dataset": config.dataset, "version": config.version or _NOW}
-            st.query_params.update({k: v for k, v in wanted.items() if k not in st.query_params})
+        wanted = {"network": config.spec, "dataset": config.dataset, "version": config.version or _NOW}
+        st.query_params.update({k: v for k, v in wanted.items() if k not in st.query_params})
         if config.dataset not in datasets:
             st.warning(errors.plain(f"Its dataset {config.dataset!r} is not here any more."))
         return run
@@ -121,6 +118,7 @@ def _data(store: Store, datasets: Mapping[str, Dataset]) -> tuple[Dataset, str |
             "version",
             lambda v: "as it is now" if v == _NOW else v,
             "A frozen version stays as it is; the newest state is kept with the run, whatever changes later.",
+            always=True,
         )
     newest = changes.newest(store, name)
     chosen = None if version == _NOW else version
@@ -229,17 +227,20 @@ def _config(
     return config, [f"There is a model named {config.name} already: choose another id."] * taken
 
 
-def _facts(dataset: Dataset, frame: pd.DataFrame, standing: train_checks.Standing) -> None:
+def _facts(frame: pd.DataFrame, standing: train_checks.Standing, leak_free: bool) -> None:
     """How much there is to learn from."""
     test = int((frame["split"] == "test").sum())
+    unseen = f"Training never sees the {test:,} of the test split." if test else ""
     if standing.train:
         left = "".join(f" Left out: {count:,} ({reason})." for reason, count in standing.left_out)
         st.markdown(
             f"**{words.many(standing.train, 'picture')} to train on, {standing.validation:,} to validate.** "
-            f"Training never sees the {test:,} of the test split.{errors.plain(left)}"
+            f"{unseen}{errors.plain(left)}"
         )
+        if leak_free:
+            st.caption("Near copies are looked for when the run begins, and left out like exact ones.")
     if standing.counts:
-        st.caption("To train on: " + " · ".join(f"{name} {count:,}" for name, count, _ in standing.counts))
+        st.caption(errors.plain(train_checks.balance(standing)))
 
 
 def _launch_box(
