@@ -87,9 +87,11 @@ def _ended(run: Run, state: str, config: TrainingConfig, told: History) -> None:
     elif state == "failed":
         st.error(errors.plain(str(result.get("error", ""))))
     elif result.get("outcome") == "diverged":
+        tuning = told.fine_tuning is not None and told.done >= told.fine_tuning
+        rate = config.fine_tune_rate if tuning else config.learning_rate
         st.warning(
             "The loss stopped being a number: the steps were too large. The best epoch "
-            f"({result['best_epoch']}) was kept. Lower the learning rate ({config.learning_rate:g})."
+            f"({result['best_epoch']}) was kept. Lower the learning rate ({rate:g})."
         )
     elif "value" not in result:
         st.info(errors.plain(str(result.get("error", "Stopped."))))
@@ -282,7 +284,8 @@ def _charts(told: History, config: TrainingConfig, task: Task, at_work: bool) ->
     for first in range(0, len(names), 2):
         for column, figure in zip(st.columns(2, gap="medium"), names[first : first + 2], strict=False):
             with column:
-                curves.draw(figure, of_figure(told, figure, best), axis, f"curve {figure}")
+                height = curves.SMALL if figure == "learning_rate" else curves.HEIGHT
+                curves.draw(figure, of_figure(told, figure, best), axis, f"curve {figure}", height)
     st.caption(
         "Full line and star: validation, best epoch. Dashed: training; the circle is the epoch at work."
     )
