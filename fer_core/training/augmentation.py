@@ -45,7 +45,8 @@ def augment(
             points = _moved(points, maps, mirrored, height, width)
     changed = changed.astype(np.float32)
     if settings.blur:
-        for image, sigma in zip(changed, random.uniform(0, settings.blur, count), strict=True):
+        widths = random.uniform(0, settings.blur, (count,))
+        for image, sigma in zip(changed, widths, strict=True):
             if sigma > 0.1:
                 image[...] = cv2.GaussianBlur(image, (0, 0), sigma).reshape(image.shape)
     if settings.contrast or settings.brightness:

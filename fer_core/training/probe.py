@@ -110,17 +110,7 @@ def _compiled(
     network: keras.Model, objective: objectives.Objective, config: TrainingConfig, frozen: bool
 ) -> Callable[[int], object]:
     """What does the n-th step of a phase: pictures changed by chance, then learned from."""
-    if config.frozen_epochs:
-        trainer.set_trainable(network, config.unfrozen_layers, frozen)
-    optimizer = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay)
-    metrics = objective.metrics()
-    single = len(objective.losses) == 1
-    objective.model.compile(
-        optimizer,
-        objective.losses[0] if single else objective.losses,
-        loss_weights=None if single else objective.weights,
-        metrics=metrics if single else [metrics, []],
-    )
+    trainer.compile_phase(objective, network, config, frozen)
     batches = objective.batches
     return lambda number: objective.model.train_on_batch(*batches[number % len(batches)])
 

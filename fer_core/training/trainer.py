@@ -57,7 +57,7 @@ def fit(
     try:
         while epoch < config.epochs:
             end = config.frozen_epochs if schedule.frozen(config, epoch) else config.epochs
-            _compile(objective, network, config, epoch, report)
+            _begin(objective, network, config, epoch, report)
             watch.resume(objective.model, epoch)
             # shuffle=False: batches are shuffled already, by a seed that a resumed run finds again.
             objective.model.fit(
@@ -75,25 +75,28 @@ def fit(
     return outcome
 
 
-def _compile(
+def _begin(
     objective: objectives.Objective,
     network: keras.Model,
     config: TrainingConfig,
     epoch: int,
     report: Callable[[dict], None],
 ) -> None:
-    """Say what learns from this epoch on, with a fresh optimizer for it."""
+    """Begin a phase, and say what learns from this epoch on."""
     frozen = schedule.frozen(config, epoch)
+    compile_phase(objective, network, config, frozen)
+    if config.frozen_epochs:
+        learning = int(sum(math.prod(v.shape) for v in network.trainable_variables))
+        phase = "frozen" if frozen else "fine-tuning"
+        report({"kind": "phase", "epoch": epoch, "phase": phase, "trainable": learning})
+
+
+def compile_phase(
+    objective: objectives.Objective, network: keras.Model, config: TrainingConfig, frozen: bool
+) -> None:
+    """Choose what learns, with a fresh optimizer for it."""
     if config.frozen_epochs:
         set_trainable(network, config.unfrozen_layers, frozen)
-        report(
-            {
-                "kind": "phase",
-                "epoch": epoch,
-                "phase": "frozen" if frozen else "fine-tuning",
-                "trainable": int(sum(math.prod(v.shape) for v in network.trainable_variables)),
-            }
-        )
     optimizer = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     optimizer.build(objective.model.trainable_variables)

@@ -45,10 +45,10 @@ def write_model(
         keras.Model(inputs, outputs).export(target, format="litert", verbose=False)
         (folder / "model.tflite").write_bytes(target.read_bytes())
     # "probabilities" whatever the task, as in the first models that shipped.
-    extra = {} if points is None else {"landmarks": points}
-    np.savez_compressed(
-        folder / "probe.npz", inputs=probe, probabilities=expected.astype(np.float32), **extra
-    )
+    stored = {"inputs": probe, "probabilities": expected.astype(np.float32)}
+    if points is not None:
+        stored["landmarks"] = points
+    np.savez_compressed(folder / "probe.npz", allow_pickle=False, **stored)
     got = litert.Network(folder / "model.tflite").run(probe, (task.output,), points)[task.output]
     worst = float(np.abs(got - expected).max())
     if not worst <= TOLERANCE:
