@@ -6,7 +6,7 @@ from fer_core.zoo import export
 from fer_core.zoo.card import Card
 from fer_core.zoo.export import Exported
 from fer_core.zoo.process import Progress
-from pages._shared import errors, jobs
+from pages._shared import errors, jobs, resources
 
 
 def show(card: Card) -> None:
@@ -30,16 +30,14 @@ def show(card: Card) -> None:
         else "Its run is not in this workspace: it was trained elsewhere, or the run was deleted.",
         key=f"model log {card.id}",
     )
-    key = f"export model {card.id} {form} {bool(log)}"
+    # The files may be others, and the run longer, the next time that somebody asks.
+    size = events.stat().st_size if events and log else 0
+    key = f"export model {card.id} {resources.weights(card)[:12]} {form} {size}"
     job = jobs.find(key)
-    if job is None or job.state != "running":
-        st.button(
-            "Convert and check",
-            type="primary",
-            key=f"convert {card.id}",
-            on_click=_start,
-            args=(card.id, form, bool(log), key),
-        )
+    if (job is None or job.state in ("failed", "stopped")) and st.button(
+        "Convert and check", type="primary", key=f"convert {card.id}"
+    ):
+        _start(card.id, form, bool(log), key)
     job = jobs.show(key)
     if job and job.state == "done":
         _offer(job.value, key)
@@ -51,13 +49,14 @@ def _start(model_id: str, form: str, log: bool, key: str) -> None:
 
     jobs.forget(key)
     jobs.start(key, f"Converting to {export.FORMS[form].title}", work)
+    st.rerun()
 
 
 def _offer(made: Exported, key: str) -> None:
     """The button that fetches it, and how far its answers are from the model's own."""
     if not made.path.exists():
         jobs.forget(key)
-        return
+        st.rerun()
     runtime = " and ".join(f"{name} {number}" for name, number in made.runtime.items())
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(

@@ -20,8 +20,8 @@ PARAMETER = "incoming"
 """Name in the address of the file that is being brought in."""
 
 _OWN = "another order"
-_SHOWN = 17
-"""The photo and two drawn people."""
+_SHOWN = 15
+"""The photo and two drawn people, for a network of seven classes."""
 _LARGEST_MB = 1024
 
 
@@ -180,14 +180,16 @@ def _difference(chosen: Fit, other: Fit) -> str:
 
 
 def _grid(found: Found, chosen: Fit, known: Golden) -> None:
-    answers = found.answers[chosen.way][:_SHOWN]
-    said, alts = [], []
-    for row, truth in zip(answers, known.truth, strict=False):
-        guess = chosen.names[int(row.argmax())]
-        share = words.share(float(row.max()))
-        said.append(f"{guess} {share}" + (" ✓" if guess == truth else f", not {truth}"))
-        alts.append(f"A face that shows {truth}; the model says {guess}, {share}")
-    st.image(list(known.pictures[: len(said)]), caption=said, width=104, alt=alts)
+    """Faces with what the model says of them; of those only whose expression it can name."""
+    rows = zip(known.pictures, known.truth, found.answers[chosen.way], strict=False)
+    nameable = [row for row in rows if row[1] in chosen.names]
+    with st.container(horizontal=True, gap="small"):
+        for picture, truth, answer in nameable[:_SHOWN]:
+            guess, share = chosen.names[int(answer.argmax())], words.share(float(answer.max()))
+            said = f"{guess} {share}" + (" ✓" if guess == truth else f", not {truth}")
+            alt = f"A face that shows {truth}; the model says {guess}, {share}"
+            with st.container(width=104):
+                st.image(picture, caption=errors.plain(said), width=104, alt=alt)
 
 
 def _store(draft: Draft, path: Path, found: Found, declared: Declared) -> None:
@@ -196,21 +198,15 @@ def _store(draft: Draft, path: Path, found: Found, declared: Declared) -> None:
     def work(progress: Progress) -> Card:
         return incoming.store(path, found, declared, progress)
 
-    def begin() -> None:
-        jobs.forget(key)
-        jobs.start(key, "Converting and checking", work)
-
-    running = jobs.find(key)
-    if running is None or running.state in ("failed", "stopped"):
-        missing = [what for what, given in _wanted(declared).items() if not given]
-        st.button(
-            "Add to the library",
-            type="primary",
-            disabled=bool(missing),
-            help=f"Still wanted: {', '.join(missing)}." if missing else None,
-            on_click=begin,
-            key=f"add {draft.token}",
-        )
+    job = jobs.find(key)
+    if job is None or job.state in ("failed", "stopped"):
+        missing = [what for what, given in _wanted(declared, found.outputs).items() if not given]
+        if st.button("Add to the library", type="primary", disabled=bool(missing), key=f"add {draft.token}"):
+            jobs.forget(key)
+            jobs.start(key, "Converting and checking", work)
+            st.rerun()
+        if missing:
+            st.caption(f"Still wanted: {', '.join(missing)}.")
     job = jobs.show(key)
     if job and job.state == "done":
         card = job.value
@@ -218,9 +214,9 @@ def _store(draft: Draft, path: Path, found: Found, declared: Declared) -> None:
         st.button("Open it", type="primary", on_click=_open, args=(draft, card.id), key=f"open {draft.token}")
 
 
-def _wanted(declared: Declared) -> Mapping[str, bool]:
+def _wanted(declared: Declared, outputs: int) -> Mapping[str, bool]:
     return {
-        "all classes": bool(declared.names),
+        "all classes": len(set(declared.names)) == outputs,
         "a name": bool(declared.id),
         "what it was trained on": bool(declared.trained_on.strip()),
         "its licence": bool(declared.licence.strip()),
