@@ -324,6 +324,16 @@ def test_a_description_that_keras_cannot_build_is_refused(here, tmp_path, known)
         incoming.look(path, known.pictures)
 
 
+def test_what_does_not_fit_into_memory_is_told_from_what_is_broken(tmp_path, monkeypatch):
+    def grows(*given, **options):
+        raise RuntimeError("OOM when allocating tensor")
+
+    path = saved(small(), tmp_path)
+    monkeypatch.setattr(keras.saving, "load_model", grows)
+    with pytest.raises(MemoryError):
+        import_worker.load(path)
+
+
 def found(**changes):
     answers = {("grey", scale): np.zeros((3, 7), np.float32) for scale in incoming.SCALES}
     return replace(incoming.Found("h5", 24, 1, 7, 100, False, False, answers), **changes)

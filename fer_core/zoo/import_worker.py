@@ -63,6 +63,8 @@ def load(path: Path) -> keras.Model:
         except MemoryError:
             raise
         except Exception as error:  # noqa: BLE001 (a foreign file can make Keras raise anything)
+            if "OOM" in str(error):
+                raise MemoryError from error
             raise BadInput(
                 f"A model must load in Keras {keras.__version__}. Received: {process.in_short(error)}. "
                 "Load it where it was made and save it again."
