@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from packed import as_folder, as_zip, pictures
 
@@ -10,6 +11,8 @@ from fer_core.dataset.importers import FORMS, import_any, preview
 from fer_core.dataset.importers.forms import class_folders, jaffe
 from fer_core.dataset.importers.source import open_source
 from fer_core.dataset.store import Store
+from fer_core.errors import BadInput
+from fer_core.imaging.decode import encode_png
 from fer_core.labels import AFFECTNET8, FER7
 
 
@@ -163,3 +166,26 @@ def test_the_real_sets(tmp_path):
         "train": dict.fromkeys(FER7.names, 330),
         "test": dict.fromkeys(FER7.names, 60),
     }
+
+
+def test_a_part_of_train_validates_where_nothing_else_does(tmp_path):
+    place = tmp_path / "faces"
+    for split, count in (("train", 20), ("test", 6)):
+        for label in ("happy", "sad"):
+            for number in range(count):
+                picture = np.full(
+                    (9, 9), number * 7 + (label == "sad") * 3 + (split == "test") * 101, np.uint8
+                )
+                file = place / split / label / f"{number}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(encode_png(picture))
+    store = Store.open()
+    assert preview(place).counts.keys() == {"train", "test"}
+    expected = {"train": {"happy": 15, "sad": 15}, "validation": {"happy": 5, "sad": 5}}
+    expected["test"] = {"happy": 6, "sad": 6}
+    assert preview(place, hold_out=25).counts == expected
+    assert import_any(store, place, hold_out=25).counts == expected
+    assert import_any(store, place, hold_out=25).added == 0
+    assert import_any(store, place, name="as it came").counts.keys() == {"train", "test"}
+    with pytest.raises(BadInput, match="hold_out=100"):
+        preview(place, hold_out=100)

@@ -40,6 +40,13 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="shares of train, validation and test, where the source has no splits",
     )
     add.add_argument(
+        "--validation",
+        type=float,
+        default=0.0,
+        metavar="PERCENT",
+        help="take so much of train to validate, where the source has train and no validation",
+    )
+    add.add_argument(
         "--map",
         action="append",
         type=_pair,
@@ -85,6 +92,7 @@ def _import(options: argparse.Namespace) -> int:
         "names": dict(options.map) or None,
         "label_set": _label_set(options.label_set),
         "ratios": options.split,
+        "hold_out": options.validation,
         "progress": _progress,
     }
     try:

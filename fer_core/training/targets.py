@@ -73,7 +73,7 @@ def prepare(
             raise BadInput(
                 f"A run needs images with {_wanted(config, task)} in train and validation. "
                 f"Received: no {name} images in {config.dataset!r}. "
-                "Choose another dataset or other targets, or give it a split."
+                "Choose another dataset or other targets, or import it anew with a part of train to validate."
             )
         splits.append(_split(rows, config, label_set, task))
     if task is not AFFECT and (splits[0].targets.sum(axis=0) > 0).sum() < 2:

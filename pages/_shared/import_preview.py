@@ -33,6 +33,7 @@ class Wanted:
     Attributes:
         names: class -> label or None, for the classes that are not to be what they seem.
         ratios: shares of train, validation and test.
+        hold_out: percent of train that validates, where nothing else does.
     """
 
     form: str
@@ -40,6 +41,7 @@ class Wanted:
     names: tuple[tuple[str, str | None], ...] = ()
     ratios: tuple[int, int, int] = splits.RATIOS
     by_subject: bool = True
+    hold_out: int = 0
 
     def run(self, store: Store, draft: Draft, progress: Progress) -> ImportReport:
         """Import it."""
@@ -51,6 +53,7 @@ class Wanted:
             names=dict(self.names) or None,
             ratios=self.ratios,
             by_subject=self.by_subject,
+            hold_out=self.hold_out,
             progress=progress,
         )
 
@@ -62,6 +65,7 @@ class Wanted:
             names=dict(self.names) or None,
             ratios=self.ratios,
             by_subject=self.by_subject,
+            hold_out=self.hold_out,
         )
 
 
@@ -88,8 +92,8 @@ def show(
     with left:
         names = _classes(found, draft)
     with right:
-        ratios, by_subject = _splits(found, draft)
-        wanted = Wanted(found.form, "", names, ratios, by_subject)
+        ratios, by_subject, hold_out = _splits(found, draft)
+        wanted = Wanted(found.form, "", names, ratios, by_subject, hold_out)
         counted = _counted(found, draft, wanted)
         counts(counted.counts)
         if found.splits == "assigned":
@@ -278,11 +282,11 @@ def changed(found: Preview, chosen: list[str]) -> tuple[tuple[str, str | None], 
     return tuple((one.name, label) for one, label in new if label != one.label)
 
 
-def _splits(found: Preview, draft: Draft) -> tuple[tuple[int, int, int], bool]:
+def _splits(found: Preview, draft: Draft) -> tuple[tuple[int, int, int], bool, int]:
     """How the pictures are divided: as the source has it, or by shares that can be changed."""
     if found.splits == "source":
         st.markdown("**Splits, as the source has them**")
-        return splits.RATIOS, True
+        return splits.RATIOS, True, _hold_out(found, draft)
     st.markdown("**Splits, assigned now and kept**")
     train, rest = st.slider(
         "Where train ends, and where test begins",
@@ -303,12 +307,29 @@ def _splits(found: Preview, draft: Draft) -> tuple[tuple[int, int, int], bool]:
             key=f"people {draft.token}",
             help="Otherwise a network is tested on people that it knows.",
         )
-    return (train, rest - train, 100 - rest), by_subject
+    return (train, rest - train, 100 - rest), by_subject, 0
+
+
+def _hold_out(found: Preview, draft: Draft) -> int:
+    """How much of train is to validate, where the source has train and no validation; in percent."""
+    if "train" not in found.counts or "validation" in found.counts:
+        return 0
+    return st.slider(
+        "Of train, take to validate",
+        0,
+        50,
+        splits.RATIOS[1],
+        step=5,
+        format="%d %%",
+        key=f"hold out {draft.token}",
+        help="The source has no validation pictures, and training needs some that it does not learn from. "
+        "0 % leaves everything as it came.",
+    )
 
 
 def _counted(found: Preview, draft: Draft, wanted: Wanted) -> Preview:
     """The preview with what was changed."""
-    if not wanted.names and wanted.ratios == splits.RATIOS and wanted.by_subject:
+    if not wanted.names and wanted.ratios == splits.RATIOS and wanted.by_subject and not wanted.hold_out:
         return found
     try:
         return _recounted(draft, wanted)

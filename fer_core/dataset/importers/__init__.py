@@ -58,6 +58,7 @@ def preview(
     names: Mapping[str, str | None] | None = None,
     ratios: Sequence[float] = splits.RATIOS,
     by_subject: bool = True,
+    hold_out: float = 0.0,
     progress: Progress | None = None,
 ) -> Preview:
     """What an import of the same would bring; nothing is written.
@@ -73,7 +74,7 @@ def preview(
         ferplus.read_votes(votes)  # of a wrong file it says what is wrong
     with open_source(_all(paths, votes)) as source:
         found, also = plan.recognise(source, FORMS, form)
-        planned = plan.plan(source, found.read(source), names, _label_set(label_set))
+        planned = plan.plan(source, found.read(source), names, _label_set(label_set), hold_out)
         called = _name(found, source.name)
         return looking.look(source, found, also, planned, called, ratios, by_subject, progress)
 
@@ -89,6 +90,7 @@ def import_any(
     names: Mapping[str, str | None] | None = None,
     ratios: Sequence[float] = splits.RATIOS,
     by_subject: bool = True,
+    hold_out: float = 0.0,
     who: str = "import",
     progress: Progress | None = None,
 ) -> ImportReport:
@@ -108,6 +110,8 @@ def import_any(
         names: class as the source names it -> label, or None to leave it out.
         ratios: shares of train, validation and test, where the source has no splits.
         by_subject: whether splits that are assigned keep each person in one.
+        hold_out: percent of train that validates, where the source has train and no validation: a
+            training needs one.
 
     Raises:
         BadInput: no form fits, a class has no place in the label set, or no picture can be read.
@@ -130,7 +134,7 @@ def import_any(
         if is_csv and chosen is None and not names:
             return pixels_csv.import_source(store, source, raters, name=called, who=who, progress=progress)
         planned = plan.plan(
-            source, reading := found.read(source), names, chosen or storing.label_set(store, called)
+            source, reading := found.read(source), names, chosen or storing.label_set(store, called), hold_out
         )
         return storing.store_all(
             store, source, found, reading, planned,

@@ -1,10 +1,12 @@
 """What an import would bring: the form, the classes and their labels, the splits. No picture is decoded."""
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fer_core import labels
+from fer_core.dataset import splits
 from fer_core.dataset.importers.containers import storable
 from fer_core.dataset.importers.form import Form, Found, Reading
 from fer_core.dataset.importers.source import Source
@@ -88,7 +90,11 @@ def recognise(source: Source, forms: Mapping[str, Form], form: str | None) -> tu
 
 
 def plan(
-    source: Source, reading: Reading, names: Mapping[str, str | None] | None, label_set: LabelSet | None
+    source: Source,
+    reading: Reading,
+    names: Mapping[str, str | None] | None,
+    label_set: LabelSet | None,
+    hold_out: float = 0.0,
 ) -> Plan:
     """Go through all that a form says of a source.
 
@@ -96,9 +102,10 @@ def plan(
         names: class as the source names it -> label, or None to leave it out, where it is not to be
             what the form or its spelling says.
         label_set: None takes the form's, or the first usual one that has all labels.
+        hold_out: percent of the source's training pictures that validate, where it has none that do.
 
     Raises:
-        BadInput: no picture is left.
+        BadInput: no picture is left, or `hold_out` is no percentage below 100.
         NotFound: a class of `names` that the source does not have.
     """
     problems = {what: list(which) for what, which in {**source.problems, **reading.problems}.items()}
@@ -144,12 +151,34 @@ def plan(
     chosen = label_set or _label_set(used, reading.label_set)
     _note(problems, UNKNOWN, (name for name in sorted(used) if name not in labels.ALIASES))
     _note(problems, EMPTY, (name for name in chosen.names if name not in used))
-    splits = "source" if any(row.split for row in rows) else "assigned"
-    if splits == "source":
+    given_by = "source" if any(row.split for row in rows) else "assigned"
+    if given_by == "source":
         _note(problems, WITHOUT_SPLIT, (row.source for row in rows if not row.split))
+        rows = _held_out(rows, hold_out)
     classes = tuple(FoundClass(name, label_of[name], count) for name, count in counts.most_common())
     outside = tuple(sorted(used - set(chosen.names)))
-    return Plan(chosen, rows, classes, outside, splits, sampled, problems)
+    return Plan(chosen, rows, classes, outside, given_by, sampled, problems)
+
+
+def _held_out(rows: list[Found], percent: float) -> list[Found]:
+    """The rows, with some of train moved to validation where nothing else validates.
+
+    By names: the pictures are not decoded yet. A copy of what now validates is left out when it comes to
+    training, as every leak is.
+    """
+    if not 0 <= percent < 100:
+        raise BadInput(f"Validation takes 0 to below 100 percent of train. Received: hold_out={percent:g}.")
+    train = [row for row in rows if row.split == "train"]
+    if not percent or not train or any(row.split == "validation" for row in rows):
+        return rows
+    given = splits.assign(
+        [hashlib.sha256(row.source.encode("utf-8", "replace")).hexdigest() for row in train],
+        [row.label for row in train],
+        [row.subject for row in train],
+        ratios=(100 - percent, percent, 0),
+    )
+    moved = dict(zip((row.source for row in train), given, strict=True))
+    return [row._replace(split=moved.get(row.source, row.split)) for row in rows]
 
 
 def all_found(reading: Reading) -> Iterator[Found]:
