@@ -1,7 +1,7 @@
 """What a run minimises and how it is measured, for each task. Runs in worker processes only."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import keras
 import numpy as np
@@ -69,20 +69,27 @@ def _expression(network: keras.Model, train: Data, validation: Data, config: Tra
 
 def _affect(network: keras.Model, train: Data, validation: Data, config: TrainingConfig) -> Objective:
     loss = affect_loss.ccc_loss if config.affect_loss == "ccc" else keras.losses.MeanSquaredError()
+    truth = validation.split.targets
 
     def measure(answers: np.ndarray) -> dict[str, float]:
-        figures = affect.measure(validation.split.targets, answers)
-        low = 1 - figures["ccc"] if config.affect_loss == "ccc" else figures["rmse"] ** 2
+        figures = affect.measure(truth, answers)
+        low = 1 - figures["ccc"] if config.affect_loss == "ccc" else float(np.square(truth - answers).mean())
         return {"loss": low, **figures}
 
-    return Objective(_uncompiled(network), Batches(train, config), [loss], measure)
+    # There are no classes to weigh.
+    batches = Batches(train, replace(config, class_weights="none"))
+    return Objective(_uncompiled(network), batches, [loss], measure)
 
 
 def _similarity(network: keras.Model, train: Data, validation: Data, config: TrainingConfig) -> Objective:
-    truth = validation.split.targets.argmax(axis=1)
+    truth, people = (
+        validation.split.targets.argmax(axis=1),
+        validation.split.frame.get("subject"),
+    )
+    verification.draw_pairs(truth, people)  # what cannot be measured is told before the work, not after it
 
     def measure(answers: np.ndarray) -> dict[str, float]:
-        return verification.verification(answers, truth, seed=config.seed)
+        return verification.verification(answers, truth, people)
 
     return Objective(
         pairs.training_model(network), pairs.PairBatches(train, config), [pairs.contrastive()], measure
