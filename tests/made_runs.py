@@ -123,13 +123,10 @@ def press(app, label):
 
 
 def charts(app):
-    """For each chart its alt text, its lines by name, and its layout."""
-    found = {}
-    for element in app.get("plotly_chart"):
-        figure = json.loads(element.proto.spec)
-        found[element.proto.alt.split(" by epoch")[0]] = (element.proto.alt, figure["data"], figure["layout"])
-    return found
+    """For each chart its alt text and what it is drawn from, by its title."""
+    found = [(element.proto.alt, json.loads(element.proto.spec)) for element in app.get("echarts_chart")]
+    return {alt.split(" by epoch")[0]: (alt, option) for alt, option in found}
 
 
-def lines(figure, name):
-    return [trace for trace in figure[1] if trace.get("legendgroup") == name]
+def lines(chart, name):
+    return [part for part in chart[1]["series"] if part["name"] == name]

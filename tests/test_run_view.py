@@ -124,17 +124,27 @@ def test_curves_show_training_validation_the_best_epoch_and_the_epoch_at_work(wo
     progress(run, 3)
     drawn = charts(visit(run=run.id))
     assert list(drawn) == ["Loss", "Accuracy", "Macro F1", "Learning rate"]
-    alt, _, layout = drawn["Accuracy"]
-    validation, best = lines(drawn["Accuracy"], "validation")
-    training, live = lines(drawn["Accuracy"], "training")
-    assert validation["y"] == [30, 50, 40] and validation["line"]["dash"] == "solid"
-    assert training["y"] == pytest.approx([40, 60, 50]) and training["line"]["dash"] == "dash"
-    assert (best["x"], best["y"]) == ([2], [50])
-    assert live["x"] == [3, 3.5] and live["y"] == pytest.approx([50, 55])
-    assert layout["xaxis"]["range"] == [0.5, 8.5] and layout["uirevision"] == "curve accuracy"
+    alt, option = drawn["Accuracy"]
+    (validation,) = lines(drawn["Accuracy"], "validation")
+    (training,) = lines(drawn["Accuracy"], "training")
+    (live,) = lines(drawn["Accuracy"], "training, now")
+    assert validation["data"] == [[1, 30], [2, 50], [3, 40]] and validation["lineStyle"]["type"] == "solid"
+    assert training["data"] == [[1, 40], [2, 60], [3, 50]] and training["lineStyle"]["type"] == "dashed"
+    assert validation["markPoint"]["data"] == [{"coord": [2, 50]}]
+    assert live["data"] == [{"value": [3, 50], "symbol": "none"}, [3.5, pytest.approx(55)]]
+    assert (option["xAxis"]["min"], option["xAxis"]["max"], option["yAxis"]["max"]) == (0, 8, 60)
     assert "validation 40.0 % in epoch 3, 50.0 % in the best, 2" in alt and "55.0 % now" in alt
-    (rate, now) = lines(drawn["Learning rate"], "learning rate")
-    assert rate["y"] == [0.002] * 3 and now["y"][-1] == 0.0015
+    (rate,) = lines(drawn["Learning rate"], "learning rate")
+    assert [value for _, value in rate["data"]] == [0.002] * 3
+
+
+def test_a_chart_stays_the_same_chart_when_points_come(workers):
+    run = at_work(trained(2), workers)
+    app = visit(run=run.id)
+    before = {element.proto.id for element in app.get("echarts_chart")}
+    epoch(run, 2)
+    assert {element.proto.id for element in app.run().get("echarts_chart")} == before
+    assert len(lines(charts(app)["Loss"], "validation")[0]["data"]) == 3
 
 
 @pytest.mark.parametrize(
@@ -166,12 +176,8 @@ def test_fine_tuning_and_continued_stretches_are_marked():
         epoch(run, number)
         if number == 4:  # resumed within the phase
             run.append({"kind": "phase", "epoch": 5, "phase": "fine-tuning", "trainable": 1000})
-    layout = charts(visit(run=run.id))["Loss"][2]
-    assert [(mark["x"], mark["text"]) for mark in layout["annotations"]] == [
-        (2, "fine-tuning"),
-        (4, "continued"),
-    ]
-    assert [line["x0"] for line in layout["shapes"]] == [2, 4]
+    marks = lines(charts(visit(run=run.id))["Loss"], "training")[0]["markLine"]["data"]
+    assert marks == [{"xAxis": 2, "name": "fine-tuning"}, {"xAxis": 4, "name": "continued"}]
 
 
 def test_what_was_left_out_leaks_and_warnings_are_said():

@@ -103,11 +103,14 @@ def test_a_comparison_shows_what_differs_the_best_values_and_all_curves():
     assert list(table.loc["learning rate"]) == ["0\\.01", "0\\.004"]
     drawn = charts(app)
     assert list(drawn) == ["Loss", "Accuracy", "Macro F1"]
-    first, second = (lines(drawn["Accuracy"], name) for name in ("1 Alpha", "2 Beta"))
-    assert [trace["line"]["dash"] for trace in first[:2]] == ["dash", "solid"]
-    assert [trace["showlegend"] for trace in first[:2]] == [False, True]
-    assert {trace["line"]["color"] for trace in first[:2]} != {trace["line"]["color"] for trace in second[:2]}
-    assert second[2]["text"] == ["2"] and second[2]["x"] == [2]
+    (first,), (faint,), (second,) = (
+        lines(drawn["Accuracy"], name) for name in ("1 Alpha", "1 Alpha, training", "2 Beta")
+    )
+    assert first["lineStyle"]["type"] == "solid" and faint["lineStyle"]["type"] == "dashed"
+    assert first["color"] == faint["color"] != second["color"]
+    assert drawn["Accuracy"][1]["legend"]["data"] == ["1 Alpha", "2 Beta"]
+    assert second["markPoint"]["label"]["formatter"] == "2"
+    assert second["markPoint"]["data"] == [{"coord": [2, pytest.approx(35)]}]
     assert not app.info
 
 
@@ -168,14 +171,18 @@ def test_time_left_comes_from_epochs_of_the_same_phase_or_from_the_first_steps()
 
 
 def test_axes_move_in_coarse_steps_only():
-    accuracy, loss = FIGURES["accuracy"], FIGURES["loss"]
-    assert curves.limits(accuracy, [0.312, 0.58])[0] == pytest.approx((0.3, 0.6))
-    assert curves.limits(accuracy, [0.312, 0.59])[0] == pytest.approx((0.3, 0.6))
-    assert curves.limits(accuracy, [1.0, 1.0])[0] == pytest.approx((1.0, 1.1))
-    assert curves.limits(FIGURES["ccc"], [-0.05, 0.4])[0] == pytest.approx((-0.2, 0.4))
-    assert curves.limits(loss, [1.31, 1.02]) == ((0.0, 1.5), False)
-    assert curves.limits(loss, [1.0, 1.1, 0.9, 5000.0]) == ((0.1, 10_000), True)
-    assert curves.limits(loss, [0.0]) == ((0.0, 1.0), False)
+    def ends(figure, *values):
+        found = curves.scale(FIGURES[figure], values)
+        return found.low, found.high, found.line
+
+    assert ends("accuracy", 0.312, 0.58) == ends("accuracy", 0.308, 0.59) == pytest.approx((0.3, 0.6, 0.1))
+    assert ends("accuracy", 1.0) == pytest.approx((1.0, 1.1, 0.1))
+    assert ends("accuracy", 0.11, 0.78) == pytest.approx((0.0, 0.8, 0.2))
+    assert ends("ccc", -0.05, 0.4) == pytest.approx((-0.2, 0.4, 0.2))
+    assert ends("loss", 1.31, 1.02) == pytest.approx((0, 1.5, 0.5))
+    assert ends("learning_rate", 0.004, 0.00001) == pytest.approx((0, 0.004, 0.001))
+    assert ends("loss", 1.0, 1.1, 0.9, 5000.0) == (0.1, 10_000, None)
+    assert ends("loss", 0.0) == pytest.approx((0, 1, 0.2))
     assert [curves.last_epoch(done, 200, True) for done in (1, 29, 31, 190)] == [60, 60, 90, 200]
     assert curves.last_epoch(7, 40, True) == 40 and curves.last_epoch(7, 40, False) == 7
 
@@ -184,5 +191,5 @@ def test_a_figure_that_is_no_number_leaves_a_gap():
     run = trained(2)
     epoch(run, 2, loss=None)
     figure = charts(visit(run=run.id))["Loss"]
-    assert lines(figure, "training")[0]["y"][2] is None
+    assert lines(figure, "training")[0]["data"][2] == [3, None]
     assert "training not a number in epoch 3" in figure[0]

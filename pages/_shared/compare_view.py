@@ -114,7 +114,7 @@ def _lines(told: history.History, figure: str, key: str, name: str, colour: str)
     best = told.best(key)
     training, validation = run_view.of_figure(told, figure, best)
     return [
-        replace(training, group=name, colour=colour, faint=True),
+        replace(training, name=f"{name}, training", colour=colour, faint=True, listed=False),
         replace(validation, name=name, colour=colour, label=name.split()[0]),
     ]
 

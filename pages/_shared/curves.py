@@ -1,26 +1,30 @@
-"""Curves over the epochs of runs: one figure each, ranges that stay put while a run goes on."""
+"""Curves over the epochs of runs: one figure each, ranges that stay put while a run goes on.
+
+Drawn by ECharts: under a key it takes new points into the chart that is there. Streamlit's Plotly chart is
+made anew for each (it flashes, the page jumps, and a browser is busy with it).
+"""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-import plotly.graph_objects as go
 import streamlit as st
-
-from pages._shared import charts
 
 VALIDATION, TRAINING = "#2F8F9A", "#8C8C8C"
 """Both are seen on white and on black; training is dashed too."""
 
-HEIGHT, SMALL = 260, 200
+HEIGHT, SMALL = 270, 200
 """px"""
 
-_GRID = "rgba(128,128,128,0.25)"
 _FADED = 0.55
 _SPREAD = 10
 """From so many times the median on, the largest value asks for a logarithmic axis: a run that loses its
 way for an epoch would hide all the others."""
+_LINES = 5
+"""Most lines across a chart."""
+_TOPS = ((1, 0.2), (1.5, 0.5), (2, 0.5), (3, 1), (4, 1), (5, 1), (6, 2), (8, 2), (10, 2))
+"""Ends of an axis from zero, in powers of ten, each with the distance of its lines."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class Curve:
         best: the epoch that is marked.
         label: words at the mark.
         colour, dash, faint: how it is drawn.
-        group: the name of the curve that it comes and goes with; it is then not in the legend itself.
+        listed: whether it is in the legend.
     """
 
     name: str
@@ -112,13 +116,26 @@ class Curve:
     colour: str = VALIDATION
     dash: str = "solid"
     faint: bool = False
-    group: str = ""
+    listed: bool = True
 
     @property
     def values(self) -> list[float]:
         """All numbers in it."""
         own = [value for value in self.points.values() if value is not None]
         return own + ([self.live[1]] if self.live else [])
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A value axis.
+
+    Attributes:
+        line: the distance of its lines; None on a logarithmic axis.
+    """
+
+    low: float
+    high: float
+    line: float | None
 
 
 @dataclass(frozen=True)
@@ -154,129 +171,120 @@ def draw(name: str, curves: Sequence[Curve], axis: Axis, key: str, height: int =
     if not shown:
         st.caption("Appears with the first whole epoch.")
         return
-    st.plotly_chart(
-        _chart(figure, shown, axis, key, height), key=key, config=charts.BUTTONS, alt=_alt(figure, shown)
-    )
+    st.echarts_chart(_option(figure, shown, axis), height=height, key=key, alt=_alt(figure, shown))
 
 
-def limits(figure: Figure, values: Sequence[float]) -> tuple[tuple[float, float], bool]:
-    """The range of the value axis, in steps so coarse that it rarely moves, and whether it is logarithmic."""
+def scale(figure: Figure, values: Sequence[float]) -> Scale:
+    """A value axis for these values, in steps so coarse that it rarely moves."""
     low, high = min(values), max(values)
     if figure.step:
-        floor = max(math.floor(low / figure.step + 1e-9) * figure.step, figure.low)
-        roof = min(math.ceil(high / figure.step - 1e-9) * figure.step, 1.0)
-        return (floor, max(roof, floor + figure.step)), False
+        first = max(math.floor(low / figure.step + 1e-9), round(figure.low / figure.step))
+        last = max(min(math.ceil(high / figure.step - 1e-9), round(1 / figure.step)), first + 1)
+        wide = last - first > _LINES
+        # Every other step has a line then: an odd one below would stand alone.
+        first -= wide and (last - first) % 2
+        return Scale(first * figure.step, last * figure.step, figure.step * (1 + wide))
     positive = [value for value in values if value > 0]
     if positive and figure is not FIGURES["learning_rate"] and high > _SPREAD * median(positive):
-        return (10 ** math.floor(math.log10(min(positive))), 10 ** math.ceil(math.log10(high))), True
-    return (0.0, _round_up(high)), False
+        return Scale(10 ** math.floor(math.log10(min(positive))), 10 ** math.ceil(math.log10(high)), None)
+    unit = 10 ** math.floor(math.log10(high)) if high > 0 else 1.0
+    top, line = next((top, line) for top, line in _TOPS if high <= top * unit * (1 + 1e-9))
+    return Scale(0.0, top * unit, line * unit)
 
 
-def _round_up(value: float) -> float:
-    if value <= 0:
-        return 1.0
-    unit = 10 ** math.floor(math.log10(value))
-    return next(step * unit for step in (1, 1.5, 2, 3, 4, 5, 6, 8, 10) if value <= step * unit * (1 + 1e-9))
-
-
-def _chart(figure: Figure, curves: Sequence[Curve], axis: Axis, key: str, height: int) -> go.Figure:
+def _option(figure: Figure, curves: Sequence[Curve], axis: Axis) -> dict:
+    """The chart as ECharts wants it. Source: https://echarts.apache.org/en/option.html."""
     times = 100 if figure.percent else 1
-    chart = go.Figure()
-    for curve in curves:
-        _line(chart, figure, curve, times)
-    for at, words in axis.marks.items():
-        chart.add_vline(x=at, line={"width": 1, "dash": "dot", "color": TRAINING})
-        # At the foot, where curves rarely are.
-        chart.add_annotation(
-            x=at,
-            y=0,
-            yref="paper",
-            xanchor="left",
-            yanchor="bottom",
-            text=words,
-            showarrow=False,
-            font_size=12,
-        )
-    (low, high), logarithmic = limits(figure, [value for curve in curves for value in curve.values])
-    bounds = [low * times, high * times]
-    chart.update_xaxes(
-        title="epoch",
-        range=[0.5, axis.last + 0.5],
-        fixedrange=True,
-        showgrid=False,
-        nticks=8,
-        tickformat="d",
-        # A run of few epochs has no ticks between them.
-        dtick=1 if axis.last <= 8 else None,
-    )
-    chart.update_yaxes(
-        range=[math.log10(bound) for bound in bounds] if logarithmic else bounds,
-        type="log" if logarithmic else "linear",
-        # Powers of ten alone, where there are some.
-        dtick=1 if logarithmic else None,
-        ticksuffix=" %" if figure.percent else "",
-        fixedrange=True,
-        automargin=True,
-        nticks=6,
-        gridcolor=_GRID,
-        zeroline=False,
-    )
-    charts.plain(chart, height)
-    chart.update_layout(
-        # What a visitor switched off stays off when new points come.
-        uirevision=key,
-        hovermode="x",
-        showlegend=len(curves) > 1,
-        legend={"orientation": "h", "y": 1, "yanchor": "bottom", "x": 0},
-        margin={"t": 12 + 18 * sum(not curve.group for curve in curves) // 2},
-    )
-    return chart
+    values = scale(figure, [value for curve in curves for value in curve.values])
+    series = [part for curve in curves for part in _series(curve, times)]
+    series[0]["markLine"] = {
+        "silent": True,
+        "symbol": "none",
+        "lineStyle": {"type": "dotted", "color": TRAINING},
+        "label": {"formatter": "{b}", "position": "end", "color": TRAINING, "distance": 4},
+        "data": [{"xAxis": at, "name": words} for at, words in axis.marks.items()],
+    }
+    listed = [curve.name for curve in curves if curve.listed]
+    rows = -(-len(listed) // 2) if len(listed) > 1 else 0
+    return {
+        "animation": False,
+        "legend": {
+            "show": rows > 0,
+            "data": listed,
+            "left": 0,
+            "top": 0,
+            "itemWidth": 28,
+            # The line alone: its dashes tell it from others.
+            "itemStyle": {"opacity": 0},
+        },
+        "grid": {
+            "left": 4,
+            "right": 12,
+            "top": 12 + 20 * rows + 16 * bool(axis.marks),
+            "bottom": 22,
+            "containLabel": True,
+        },
+        "tooltip": {"trigger": "axis", "valueFormatter": "%.1f %%" if figure.percent else "%.4g"},
+        "xAxis": {
+            "type": "value",
+            "name": "epoch",
+            "nameLocation": "middle",
+            "nameGap": 26,
+            "min": 0,
+            "max": axis.last,
+            "minInterval": 1,
+            "splitLine": {"show": False},
+            "axisPointer": {"label": {"formatter": "epoch {value}", "precision": 0}},
+        },
+        "yAxis": {
+            "type": "log" if values.line is None else "value",
+            "min": round(values.low * times, 9),
+            "max": round(values.high * times, 9),
+            "interval": None if values.line is None else round(values.line * times, 9),
+            "axisLabel": {"formatter": "{value} %"} if figure.percent else {},
+        },
+        "series": series,
+    }
 
 
-def _line(chart: go.Figure, figure: Figure, curve: Curve, times: int) -> None:
-    """A curve with its live end and its mark, which come and go with it in the legend."""
-    unit = " %" if figure.percent else ""
-    hover = "%{y:.1f}" if figure.percent else "%{y:.4g}"
-    scaled = {at: value if value is None else value * times for at, value in curve.points.items()}
-    chart.add_scatter(
-        x=list(scaled),
-        y=list(scaled.values()),
+def _series(curve: Curve, times: int) -> list[dict]:
+    """A curve with its mark, and its live end."""
+    line = {"color": curve.colour, "type": curve.dash, "width": 1.5 if curve.faint else 2}
+    data = [[at, None if value is None else value * times] for at, value in curve.points.items()]
+    whole: dict = {
+        "type": "line",
+        "name": curve.name,
+        "data": data,
+        "color": curve.colour,
+        "lineStyle": {**line, "opacity": _FADED if curve.faint else 1},
         # A line of one point would not be seen.
-        mode="lines" if len(scaled) > 1 else "lines+markers",
-        name=curve.name,
-        legendgroup=curve.group or curve.name,
-        showlegend=not curve.group,
-        opacity=_FADED if curve.faint else 1.0,
-        line={"color": curve.colour, "dash": curve.dash, "width": 1.5 if curve.faint else 2},
-        hovertemplate=f"epoch %{{x}}: {hover}{unit}<extra>{curve.name}</extra>",
-    )
-    if curve.live:
-        at, value = curve.live
-        end = max(scaled, default=None)
-        start = [] if end is None or scaled[end] is None else [(end, scaled[end])]
-        ends = [*start, (at, value * times)]
-        chart.add_scatter(
-            x=[x for x, _ in ends],
-            y=[y for _, y in ends],
-            mode="lines+markers",
-            legendgroup=curve.group or curve.name,
-            showlegend=False,
-            line={"color": curve.colour, "dash": "dot", "width": 1.5},
-            marker={"symbol": "circle-open", "size": [0] * len(start) + [9], "line": {"width": 2}},
-            hovertemplate=f"now: {hover}{unit}<extra>{curve.name}</extra>",
-        )
-    if curve.best is not None and scaled.get(curve.best) is not None:
-        chart.add_scatter(
-            x=[curve.best],
-            y=[scaled[curve.best]],
-            mode="markers+text" if curve.label else "markers",
-            text=[curve.label],
-            textposition="top center",
-            legendgroup=curve.group or curve.name,
-            showlegend=False,
-            marker={"symbol": "star", "size": 11, "color": curve.colour},
-            hovertemplate=f"best epoch, %{{x}}: {hover}{unit}<extra>{curve.name}</extra>",
-        )
+        "symbol": "circle" if len(data) == 1 else "none",
+    }
+    best = curve.points.get(curve.best) if curve.best is not None else None
+    if best is not None:
+        whole["markPoint"] = {
+            "silent": True,
+            "symbol": "diamond",
+            "symbolSize": 13,
+            "label": {"formatter": curve.label, "position": "top", "fontSize": 12},
+            "data": [{"coord": [curve.best, best * times]}],
+        }
+    if curve.live is None:
+        return [whole]
+    at, value = curve.live
+    end = [] if not data or data[-1][1] is None else [{"value": data[-1], "symbol": "none"}]
+    return [
+        whole,
+        {
+            "type": "line",
+            "name": f"{curve.name}, now",
+            "data": [*end, [at, value * times]],
+            "color": curve.colour,
+            "lineStyle": {**line, "type": "dotted", "width": 1.5},
+            "symbol": "emptyCircle",
+            "symbolSize": 9,
+        },
+    ]
 
 
 def _alt(figure: Figure, curves: Sequence[Curve]) -> str:
@@ -288,5 +296,5 @@ def _alt(figure: Figure, curves: Sequence[Curve]) -> str:
             parts.append(f"{figure.said(curve.points[curve.best])} in the best, {curve.best:g}")
         if curve.live:
             parts.append(f"{figure.said(curve.live[1])} now")
-        said.append(f"{curve.group} {curve.name} {', '.join(parts)}".strip())
+        said.append(f"{curve.name} {', '.join(parts)}")
     return f"{figure.title} by epoch: {'; '.join(said)}"

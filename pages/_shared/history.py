@@ -1,6 +1,7 @@
 """What a run's events tell so far, for pages that look again every second: each event is read once for
 all visitors."""
 
+import gc
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -95,6 +96,13 @@ def of(run: Run) -> History:
 def forget(run: Run) -> None:
     """Drop what was read of a run that is deleted."""
     _kept().pop(run.folder, None)
+
+
+@st.cache_resource(show_spinner=False)
+def look_cheaply() -> None:
+    """For pages that look again every second: Streamlit collects garbage after each look, which takes 50 ms
+    past all that was imported, time that the training lacks. From now on what is there is passed over."""
+    gc.freeze()
 
 
 def read_on(before: History, events: list[dict], offset: int) -> History:

@@ -27,6 +27,8 @@ def show(run: Run) -> None:
     state, config = run.state(), run.config
     _heading(run, config)
     at_work = state in run_words.AT_WORK
+    if at_work:
+        history.look_cheaply()
     look_every = _LOOK_EVERY if at_work else 2 * _LOOK_EVERY if state == "queued" else None
     st.fragment(_now, run_every=look_every)(run, state)
     _actions(run, state, config)
@@ -186,7 +188,7 @@ def _actions(run: Run, state: str, config: TrainingConfig) -> None:
         if resumes:
             st.button(
                 "Resume",
-                type="primary" if state != "failed" else "secondary",
+                type="secondary" if result else "primary",
                 on_click=_go_on,
                 args=(run,),
                 help="Goes on after the last whole epoch, as if nothing had happened.",
@@ -287,7 +289,7 @@ def _charts(told: History, config: TrainingConfig, task: Task, at_work: bool) ->
                 height = curves.SMALL if figure == "learning_rate" else curves.HEIGHT
                 curves.draw(figure, of_figure(told, figure, best), axis, f"curve {figure}", height)
     st.caption(
-        "Full line and star: validation, best epoch. Dashed: training; the circle is the epoch at work."
+        "Full line and diamond: validation, best epoch. Dashed: training; the circle is the epoch at work."
     )
 
 
@@ -300,7 +302,7 @@ def of_figure(told: History, figure: str, best: dict | None) -> list[curves.Curv
     if figure == "learning_rate":
         return [curves.Curve("learning rate", curves.points(epochs, figure), live)]
     training = curves.Curve(
-        "training", curves.points(epochs, figure), live, colour=curves.TRAINING, dash="dash"
+        "training", curves.points(epochs, figure), live, colour=curves.TRAINING, dash="dashed"
     )
     mark = best["epoch"] + 1 if best else None
     return [training, curves.Curve("validation", curves.points(epochs, "val_" + figure), best=mark)]

@@ -33,6 +33,7 @@ def show() -> None:
     busy = [run for run in known if states[run.id] in run_words.AT_WORK]
     waiting = runs.queue()
     if busy or waiting:
+        history.look_cheaply()
         st.fragment(_line, run_every=_LOOK_EVERY)([run.id for run in (*busy, *waiting)])
     _table(_wanted(known), states)
 

@@ -60,7 +60,7 @@ def test_a_network_is_trained_under_the_visitors_eyes(own_server, run, visitor):
 
     button(visitor, "Resume").click()
     expect(visitor.get_by_text(" of 60 · ")).to_be_visible()
-    expect(visitor.locator(".js-plotly-plot").first).to_be_visible()
+    expect(visitor.get_by_test_id("stEChartsChart").first).to_be_visible()
     button(visitor, "Stop").click()
     expect(visitor.get_by_text("Stopped after ")).to_be_visible()
     sentence = visitor.get_by_text("Stopped after ").inner_text()
