@@ -31,7 +31,8 @@ def main() -> None:
     models = resources.models()
     broken = [entry for entry in library.entries() if entry.problem]
     if not models and not broken:
-        st.info("No model is here yet. `python -m fer_core train mini_xception` makes one from a dataset.")
+        st.info("No model is here yet: train one.")
+        st.page_link("pages/train.py", label="Train a model →")
     if models:
         chosen = address.select(
             "Which model",
