@@ -4,6 +4,7 @@ The dataset's faces are drawn. The only photo in them is the astronaut that scik
 Collins; NASA, public domain).
 """
 
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -19,6 +20,8 @@ import conftest  # noqa: E402 (the tests' server and browser, not a second copy 
 from fer_core.dataset import findings, practice  # noqa: E402
 from fer_core.dataset.store import Store  # noqa: E402
 from fer_core.imaging.decode import encode_png  # noqa: E402
+from fer_core.training import runs  # noqa: E402
+from fer_core.training.config import TrainingConfig  # noqa: E402
 
 MOST = 1900
 """px, the height past which a page is cut off."""
@@ -45,9 +48,20 @@ def main() -> None:
             findings.check(store, practice.NAME)
             for view in ("pictures", "overview", "problems", "map"):
                 take(browser, f"{server.url}/datasets?view={view}", f"datasets-{view}", "light", 1280)
+            take(browser, f"{server.url}/train?view=new&network=landmark_cnn", "train-new", "light", 1280)
+            run = trained(server.workspace)
+            take(browser, f"{server.url}/train?run={run.id}", "train-run", "light", 1280)
         finally:
             process.terminate()
             process.wait(10)
+
+
+def trained(workspace: Path) -> runs.Run:
+    """A run on the practice dataset, to its end."""
+    os.environ["FER_WORKSPACE"] = str(workspace)
+    run = runs.start(TrainingConfig("mini_xception", practice.NAME, epochs=25, title="First steps"))
+    runs.launch(run).wait()
+    return run
 
 
 def take(browser: Browser, url: str, name: str, scheme: str, width: int, photo: Path | None = None) -> None:
