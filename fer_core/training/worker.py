@@ -81,10 +81,15 @@ def work(run: Run) -> dict:
     scope = devices.choose(config, run.append)
     keras.utils.set_random_seed(config.seed)
 
+    told = -1.0
+
     def prepared(done: int, total: int | None, text: str) -> None:
+        nonlocal told
         if run.stop_requested():
             raise _Stopped
-        run.append({"kind": "prepare", "done": done, "total": total, "text": text})
+        if time.monotonic() - told > 0.5:
+            told = time.monotonic()
+            run.append({"kind": "prepare", "done": done, "total": total, "text": text})
 
     try:
         near = _near_copies(run, config, manifest, prepared)
