@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from drawn_fer2013 import filled, pictures
 
+from fer_core import workspace
 from fer_core.dataset import arrays, ledger, versions
 from fer_core.errors import BadInput, NotFound, StorageError
+from fer_core.imaging import landmarks
 from fer_core.imaging.decode import decode_image
 from fer_core.imaging.preprocess import InputSpec, to_input
 
@@ -108,3 +110,29 @@ def test_a_stored_picture_that_is_damaged_is_named(store):
         connection.exec_driver_sql("UPDATE image_data SET data = X'0102' WHERE image = ?", (image,))
     with pytest.raises(BadInput, match=image):
         arrays.build(store, versions.manifest(store, "faces"), SPECS[0])
+
+
+def test_landmarks_are_found_once_for_each_picture_and_kept(store, monkeypatch):
+    spec = InputSpec(48, 48, 1, landmarks=True)
+    frame = versions.manifest(store, "faces").iloc[[5, 2, 5]]
+    images = arrays.build(store, frame, spec)
+    asked = []
+    monkeypatch.setattr(
+        arrays, "points_of", lambda crops: asked.append(len(crops)) or landmarks.of_crops(crops)
+    )
+    points = arrays.landmarks(images, frame, spec)
+    assert asked == [2] and points.shape == (3, 68, 2) and points.dtype == np.float32
+    np.testing.assert_array_equal(points, landmarks.of_crops(images))
+    np.testing.assert_array_equal(arrays.landmarks(images, frame, spec), points)
+    assert asked == [2]
+    (kept,) = workspace.folder("cache").glob("*.landmarks.npy")
+    kept.write_bytes(b"damaged")
+    np.testing.assert_array_equal(arrays.landmarks(images, frame, spec), points)
+    assert asked == [2, 2]
+
+
+def test_pictures_are_shared_between_networks_with_landmarks_and_without(store):
+    frame = versions.manifest(store, "faces")
+    arrays.build(store, frame, InputSpec(48, 48, 1))
+    arrays.build(store, frame, InputSpec(48, 48, 1, landmarks=True))
+    assert len(list(workspace.folder("cache").glob("*.u8"))) == 1

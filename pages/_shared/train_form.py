@@ -146,7 +146,7 @@ def _network() -> ModelSpec:
     points = " and 68 points of the face" if chosen.input.landmarks else ""
     st.caption(
         f"Answers: {chosen.task.title.lower()}. Sees {chosen.input.width} × {chosen.input.height} px, "
-        f"{colour}{points}. At most {chosen.max_parameters:,} weights."
+        f"{colour}{points}. {chosen.parameters:,} weights."
     )
     if chosen.pretrained:
         _weights(chosen)
