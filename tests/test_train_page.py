@@ -19,7 +19,7 @@ from fer_core.training import estimate, runs
 from fer_core.training.config import Augmentation, TrainingConfig
 from fer_core.training.estimate import Estimate, Probe
 from fer_core.zoo import pretrained, specs
-from pages._shared import augmentation_view, estimate_view, jobs, train_checks
+from pages._shared import augmentation_view, estimate_view, jobs, train_checks, words
 from pages._shared.train_checks import Standing
 from tests import drawn_dataset, learnable
 
@@ -382,7 +382,7 @@ def test_estimates_in_words():
         "**About 12 min** for 40 epochs (18 s each) on CPU. 900 MB of memory, of 24 GB here; "
         "0.4 MB of disk. The network has 54,000 weights."
     )
-    spoken = [estimate_view.duration(s) for s in (0.4, 80, 3600, 12_000, 14_400, 400_000)]
+    spoken = [words.duration(s) for s in (0.4, 80, 3600, 12_000, 14_400, 400_000)]
     assert spoken == ["less than 1 s", "80 s", "60 min", "3 h 20 min", "4 h", "5 days"]
 
 

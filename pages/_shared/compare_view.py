@@ -10,7 +10,7 @@ import streamlit as st
 from fer_core.dataset import versions
 from fer_core.training.runs import Run
 from fer_core.zoo import specs
-from pages._shared import curves, errors, estimate_view, history, run_view, run_words, words
+from pages._shared import curves, errors, history, run_view, run_words, words
 
 MOST = 6
 """Runs at a time: more lines cannot be told apart."""
@@ -66,7 +66,7 @@ def _best(chosen: Sequence[Run], names: Mapping[str, str]) -> None:
             for figure in task.figures:
                 row[curves.FIGURES[figure].title] = curves.FIGURES[figure].said(best.get("val_" + figure))
             row["Best epoch"] = f"{best['epoch'] + 1} of {told.done}"
-            row["Time"] = estimate_view.duration(sum(event["seconds"] for event in told.epochs.values()))
+            row["Time"] = words.duration(sum(event["seconds"] for event in told.epochs.values()))
         card = run_view.card(result or {})
         row["The model, measured"] = run_words.measured(card) if card else ""
         row["Note"] = run.note[:100]

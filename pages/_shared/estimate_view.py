@@ -8,6 +8,7 @@ from fer_core.training import estimate
 from fer_core.training.config import TrainingConfig
 from fer_core.training.estimate import Estimate
 from pages._shared import jobs, words
+from pages._shared.words import duration, size
 
 _MUCH = 0.9
 """The part of memory or disk beyond which a run is likely to fail."""
@@ -43,13 +44,13 @@ def show(config: TrainingConfig | None, train: int, validation: int) -> None:
         jobs.show(_key(config))
     if run.memory_mb > _MUCH * memory:
         st.warning(
-            f"It needs {size(run.memory_mb)} of memory and this machine has {size(memory)}: the run may be "
-            "ended by the system. Choose a smaller batch, input or network."
+            f"It needs {size(run.memory_mb)} of memory and this machine has {size(memory)}: the run "
+            "may be ended by the system. Choose a smaller batch, input or network."
         )
     if run.disk_mb > _MUCH * disk:
         st.warning(
-            f"It needs {size(run.disk_mb)} of disk and {size(disk)} are free: delete runs or datasets that "
-            "nobody needs."
+            f"It needs {size(run.disk_mb)} of disk and {size(disk)} are free: delete runs or datasets "
+            "that nobody needs."
         )
 
 
@@ -61,28 +62,6 @@ def sentence(run: Estimate, epochs: int, device: str, memory: float) -> str:
         f"{size(run.memory_mb)} of memory, of {size(memory)} here; {size(run.disk_mb)} of disk. "
         f"The network has {run.parameters:,} weights."
     )
-
-
-def duration(seconds: float) -> str:
-    """ "8 s", "12 min", "3 h 20 min", "2 days"."""
-    if seconds < 1:
-        return "less than 1 s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return f"{minutes} min"
-    hours, rest = divmod(minutes, 60)
-    if hours < 48:
-        return f"{hours} h {rest} min" if rest else f"{hours} h"
-    return f"{hours / 24:.0f} days"
-
-
-def size(megabytes: float) -> str:
-    """ "0.4 MB", "900 MB", "24 GB"."""
-    if megabytes < 10:
-        return f"{megabytes:.1f} MB"
-    return f"{megabytes:,.0f} MB" if megabytes < 10_000 else f"{megabytes / 1000:,.0f} GB"
 
 
 def _measure(config: TrainingConfig, train: int, validation: int) -> None:

@@ -13,7 +13,7 @@ from fer_core.training.runs import Run
 from fer_core.zoo import card as cards
 from fer_core.zoo import specs
 from fer_core.zoo.specs import Task
-from pages._shared import address, curves, errors, estimate_view, history, run_words, words
+from pages._shared import address, curves, errors, history, run_words, words
 from pages._shared.history import History
 
 _LOOK_EVERY, _DRAW_EVERY = 1.0, 3.0
@@ -144,10 +144,10 @@ def _figures(told: History, config: TrainingConfig, task: Task, at_work: bool) -
         }
         rows += [(title, unit.format(latest[key])) for key, (title, unit) in units.items() if key in latest]
         if "memory_mb" in latest:
-            rows.append(("Memory", estimate_view.size(latest["memory_mb"])))
+            rows.append(("Memory", words.size(latest["memory_mb"])))
     elif told.epochs:
         seconds = sum(event["seconds"] for event in told.epochs.values())
-        rows.append(("Time", estimate_view.duration(seconds)))
+        rows.append(("Time", words.duration(seconds)))
     if told.device:
         rows.append(("Computes on" if at_work else "Computed on", told.device))
     return rows

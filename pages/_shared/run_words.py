@@ -7,7 +7,7 @@ from fer_core.training.config import TrainingConfig
 from fer_core.training.runs import Run
 from fer_core.zoo import specs
 from fer_core.zoo.card import Card
-from pages._shared import estimate_view, words
+from pages._shared import words
 from pages._shared.history import History
 
 AT_WORK = ("running", "stopping")
@@ -63,7 +63,7 @@ def progress(told: History, config: TrainingConfig, state: str) -> tuple[float, 
     elif left is not None:
         # As yet the answer alone is learned: the epochs in which the features are take longer.
         more = "more than " if at < config.frozen_epochs < config.epochs else ""
-        parts.append(f"{more}{estimate_view.duration(left)} left")
+        parts.append(f"{more}{words.duration(left)} left")
     return told.share(config), " · ".join(parts)
 
 

@@ -123,3 +123,25 @@ def privacy(what: str = "photo") -> str:
 def sentence_case(text: str) -> str:
     """ "finds 9 of 10" as "Finds 9 of 10."."""
     return text[:1].upper() + text[1:] + "."
+
+
+def duration(seconds: float) -> str:
+    """ "8 s", "12 min", "3 h 20 min", "2 days"."""
+    if seconds < 1:
+        return "less than 1 s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return f"{hours / 24:.0f} days"
+
+
+def size(megabytes: float) -> str:
+    """ "0.4 MB", "900 MB", "24 GB"."""
+    if megabytes < 10:
+        return f"{megabytes:.1f} MB"
+    return f"{megabytes:,.0f} MB" if megabytes < 10_000 else f"{megabytes / 1000:,.0f} GB"
