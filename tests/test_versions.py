@@ -27,7 +27,7 @@ def test_manifest_has_a_row_per_sample(tmp_path):
 
 
 def test_manifest_without_votes_has_no_vote_columns(tmp_path):
-    assert versions.manifest(filled(tmp_path, 4), "faces").shape == (4, 5)
+    assert versions.manifest(filled(tmp_path, 4), "faces").shape == (4, 7)
 
 
 def test_a_version_stays_what_it_was(tmp_path):

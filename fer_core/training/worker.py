@@ -81,13 +81,13 @@ def work(run: Run) -> dict:
     scope = devices.choose(config, run.append)
     keras.utils.set_random_seed(config.seed)
 
-    told = -1.0
+    told = 0.0
 
     def prepared(done: int, total: int | None, text: str) -> None:
         nonlocal told
         if run.stop_requested():
             raise _Stopped
-        if time.monotonic() - told > 0.5:
+        if done <= 1 or time.monotonic() - told > 0.5:
             told = time.monotonic()
             run.append({"kind": "prepare", "done": done, "total": total, "text": text})
 
