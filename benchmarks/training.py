@@ -26,7 +26,7 @@ from fer_core.training.config import Augmentation, TrainingConfig
 from fer_core.training.targets import Split
 from fer_core.zoo import specs
 
-ROUNDS, SECONDS = 7, 4
+ROUNDS, SECONDS = 4, 8
 NONE = Augmentation(flip=False, rotation=0, shift=0, zoom=0, stretch=0, contrast=0, brightness=0)
 STUDY = Augmentation(
     flip=True, rotation=20, shift=0.1, shear=10, zoom=0.2, stretch=0, contrast=0, brightness=0
@@ -45,14 +45,15 @@ def main(*chosen: str) -> None:
 def against_bare_fit(spec_id: str) -> None:
     """Both without augmentation, since ready arrays are what a bare fit is fed; epoch by epoch in turns,
     since a shared machine's pace changes from one minute to the next."""
-    speed = statistics.median(
-        ours for _, ours in turns(random_data(spec_id, 1600), settings(spec_id, NONE, 2))
-    )
+    speed = our_fit(random_data(spec_id, 1600), settings(spec_id, NONE, 2))[-1]
     data = random_data(spec_id, max(1600, round(speed * SECONDS / 640) * 640))
     pairs = turns(data, settings(spec_id, NONE, ROUNDS + 1))
     for bare, ours in pairs:
         print(f"{spec_id}: bare fit {bare:.0f} images/s, trainer {ours:.0f}, ratio {ours / bare:.3f}")
-    print(f"{spec_id}: median ratio {statistics.median(ours / bare for bare, ours in pairs):.3f}")
+    # Of the fastest epochs too: whatever else the machine does only makes an epoch slower.
+    fastest = max(ours for _, ours in pairs) / max(bare for bare, _ in pairs)
+    median = statistics.median(ours / bare for bare, ours in pairs)
+    print(f"{spec_id}: ratio of the fastest epochs {fastest:.3f}, median of the pairs {median:.3f}")
 
 
 def turns(data: Data, config: TrainingConfig) -> list[tuple[float, float]]:

@@ -193,7 +193,10 @@ class _Watch(keras.callbacks.Callback):
 
     def on_train_batch_begin(self, batch, logs=None):
         moment = self.epoch + batch / len(self.objective.batches)
-        self.rate = self.model.optimizer.learning_rate = schedule.rate(self.config, moment, self.drops)
+        rate = schedule.rate(self.config, moment, self.drops)
+        # To tell the optimizer costs a small network some percent of its time: not for less than it feels.
+        if batch == 0 or abs(rate - self.rate) > 1e-3 * self.rate:
+            self.rate = self.model.optimizer.learning_rate = rate
 
     def on_train_batch_end(self, batch, logs=None):
         if self.stop_requested():
