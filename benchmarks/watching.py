@@ -22,7 +22,7 @@ from fer_core.training.config import TrainingConfig
 from tests import learnable
 from tests.browser.conftest import FLAGS, chromium, start
 
-TURNS = 4
+TURNS = 3
 
 
 def main(seconds: float = 25.0) -> None:
@@ -30,7 +30,7 @@ def main(seconds: float = 25.0) -> None:
         os.environ["FER_WORKSPACE"] = str(Path(folder) / "workspace")
         Path(folder, "workspace").mkdir()
         store = Store.open()
-        learnable.fill(store, count=16_000)
+        learnable.fill(store, count=4_000)
         store.close()
         run = runs.start(TrainingConfig(spec="mini_xception", dataset="halves", epochs=200, leak_free=False))
         worker = runs.launch(run)
