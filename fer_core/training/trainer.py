@@ -154,7 +154,7 @@ class _Watch(keras.callbacks.Callback):
         self.report, self.stop_requested, self.usage = report, stop_requested, usage
         self.best, self.waited, self.drops = -math.inf, 0, 0
         self.best_weights: list[np.ndarray] | None = None
-        self.last_report = 0.0
+        self.rate, self.last_report = 0.0, 0.0
 
     def saved_epoch(self) -> int:
         """The epoch to go on with: that of the checkpoint, else the first."""
