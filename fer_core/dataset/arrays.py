@@ -88,12 +88,8 @@ def landmarks(
     """
     names = frame["image"].tolist()
     path = workspace.folder("cache") / f"{_key(names, spec)}.landmarks.npy"
-    try:
-        found = np.load(path)
-        if found.shape == (len(names), 68, 2):
-            return found
-    except (OSError, ValueError):
-        pass
+    if (kept := cached(path, (len(names), 68, 2))) is not None:
+        return kept
     distinct = {name: row for row, name in enumerate(names)}
     rows = np.fromiter(distinct.values(), np.int64)
     parts = []
@@ -103,18 +99,38 @@ def landmarks(
             progress(min(first + CHUNK, len(rows)), len(rows), f"landmarks of {len(rows):,} pictures")
     place = {name: position for position, name in enumerate(distinct)}
     found = np.concatenate(parts)[[place[name] for name in names]]
+    keep(path, found)
+    return found
+
+
+def cached(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """What `keep` wrote, or None where it is missing, damaged or of another shape."""
+    try:
+        found = np.load(path)
+    except (OSError, ValueError, EOFError):
+        return None
+    return found if found.shape == shape else None
+
+
+def keep(path: Path, array: np.ndarray) -> None:
+    """Write an array into the cache, whole or not at all.
+
+    Raises:
+        StorageError: the cache cannot be written.
+    """
+    # A name of its own: two may make the same at once, and either result is right.
     part = path.with_name(f"{path.stem}.{secrets.token_hex(4)}.part")
     try:
         with part.open("wb") as file:
-            np.save(file, found)
+            np.save(file, array)
         os.replace(part, path)
     except OSError as error:
         raise StorageError(
-            f"The cache must be writable. Received: {path.parent} ({error.strerror}). Free some space there."
+            f"The cache must be writable. Received: {path.parent} ({error.strerror}). "
+            "Free some space, or set FER_WORKSPACE to another folder."
         ) from error
     finally:
         part.unlink(missing_ok=True)
-    return found
 
 
 def _key(images: list[str], spec: InputSpec) -> str:

@@ -2,8 +2,6 @@
 
 import hashlib
 import os
-import secrets
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +10,6 @@ from fer_core import workspace
 from fer_core.dataset import arrays
 from fer_core.dataset.intake import Progress
 from fer_core.dataset.store import Store
-from fer_core.errors import StorageError
 from fer_core.imaging.preprocess import InputSpec
 from fer_core.inference.predictor import Predictor
 
@@ -65,7 +62,7 @@ def project(
     2024, openTSNE.
     """
     path = workspace.folder("cache") / f"{_key(frame, model, limit)}.map.npy"
-    if (found := _cached(path, len(frame))) is not None:
+    if (found := arrays.cached(path, (len(frame), 2))) is not None:
         return found
     features = _components(_features(store, frame, model, progress))
     chosen = np.arange(len(features))
@@ -73,7 +70,7 @@ def project(
         chosen = np.sort(np.random.default_rng(0).choice(len(features), limit, replace=False))
     laid_out = _laid_out(features[chosen], progress)
     places = laid_out if len(chosen) == len(features) else laid_out[_nearest(features, features[chosen])]
-    _keep(path, places)
+    arrays.keep(path, places)
     return places
 
 
@@ -81,30 +78,6 @@ def _key(frame: pd.DataFrame, model: Predictor | None, limit: int) -> str:
     eyes = model.card.files["model.tflite"] if model else "pixels"
     content = "\n".join([f"{_VERSION} {eyes} {limit}", *frame["image"]])
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _cached(path: Path, count: int) -> np.ndarray | None:
-    try:
-        places = np.load(path)
-    except (OSError, ValueError, EOFError):
-        return None
-    return places if places.shape == (count, 2) else None
-
-
-def _keep(path: Path, places: np.ndarray) -> None:
-    # A name of its own: two may draw the same map at once, and either result is right.
-    part = path.with_name(f"{path.stem}.{secrets.token_hex(4)}.part")
-    try:
-        with part.open("wb") as file:
-            np.save(file, places)
-        os.replace(part, path)
-    except OSError as error:
-        raise StorageError(
-            f"The cache must be writable. Received: {path.parent} ({error.strerror}). "
-            "Free some space, or set FER_WORKSPACE to another folder."
-        ) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _features(

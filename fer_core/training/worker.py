@@ -26,7 +26,6 @@ from fer_core.dataset.store import Store
 from fer_core.errors import BadInput, FerError
 from fer_core.evaluation import report
 from fer_core.imaging import landmarks
-from fer_core.imaging.preprocess import InputSpec, to_input
 from fer_core.inference.predictor import Predictor
 from fer_core.training import devices, runs, targets, trainer
 from fer_core.training.batches import Data
@@ -37,7 +36,6 @@ from fer_core.zoo.card import Card
 from fer_core.zoo.networks import transfer
 from fer_core.zoo.specs import EXPRESSION
 
-PROBES = 16
 LIMITATIONS = [
     "It sees the picture of a face, not a feeling: people show less, more and other than they feel.",
     "Faces that are turned, covered, very small or badly lit are read worse than the figures say.",
@@ -144,7 +142,7 @@ def work(run: Run) -> dict:
     keras.mixed_precision.set_global_policy("float32")
     served = build(config, len(label_set))
     served.set_weights(network.get_weights())
-    probe = _probe(config.input, config.seed)
+    probe = convert.probe_inputs(config.input, config.seed)
     convert.write_model(
         served, spec.task, probe, part, landmarks.of_crops(probe) if config.input.landmarks else None
     )
@@ -277,13 +275,6 @@ def _calibrated(card: Card, folder: Path, validation: Data) -> Card:
     temperature = calibration.fit_temperature(np.eye(raw.shape[1])[truth], raw)
     threshold = calibration.answer_threshold(truth, calibration.soften(raw, temperature))
     return replace(card, temperature=temperature, answer_threshold=threshold)
-
-
-def _probe(spec: InputSpec, seed: int) -> np.ndarray:
-    """(PROBES, *spec.shape) uint8 smooth random blobs: they tell networks apart, and are nobody's photo."""
-    random = np.random.default_rng(seed)
-    coarse = [random.integers(0, 256, (side, side, 3), np.uint8) for side in range(4, 4 + PROBES)]
-    return np.stack([to_input(blobs, None, spec) for blobs in coarse])
 
 
 if __name__ == "__main__":

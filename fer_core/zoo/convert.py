@@ -7,11 +7,20 @@ import keras
 import numpy as np
 
 from fer_core.errors import BadModel
+from fer_core.imaging.preprocess import InputSpec, to_input
 from fer_core.zoo import litert
 from fer_core.zoo.specs import Task
 
+PROBES = 16
 TOLERANCE = 1e-4
 """Largest difference in the answer between Keras and LiteRT that passes."""
+
+
+def probe_inputs(spec: InputSpec, seed: int = 0) -> np.ndarray:
+    """(PROBES, *spec.shape) uint8 smooth random blobs: they tell networks apart, and are nobody's photo."""
+    random = np.random.default_rng(seed)
+    coarse = [random.integers(0, 256, (side, side, 3), np.uint8) for side in range(4, 4 + PROBES)]
+    return np.stack([to_input(blobs, None, spec) for blobs in coarse])
 
 
 def write_model(

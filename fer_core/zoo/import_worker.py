@@ -28,7 +28,6 @@ PATIENCE = 40.0
 
 _FEWEST = 9
 _BATCH = 8
-_PROBES = 16
 _NEAR = 1e-3
 """How far from 1 a row of probabilities may sum."""
 
@@ -123,9 +122,7 @@ def store(
     progress(1, 3, "putting the declared colours and scale inside")
     whole = wrapped(network, colour, scale, _gives_logits(network))
     spec = InputSpec(side, side, channels=whole.input_shape[-1])
-    random = np.random.default_rng(0)
-    coarse = [random.integers(0, 256, (size, size, 3), np.uint8) for size in range(4, 4 + _PROBES)]
-    probe = np.stack([to_input(blobs, None, spec) for blobs in coarse])
+    probe = convert.probe_inputs(spec)
     matrix, offset = incoming.mix(colour, scale, channels)
     expected = network.predict_on_batch(probe.astype(np.float32) @ matrix + offset)
     expected = _softmax(expected) if _gives_logits(network) else expected
