@@ -103,13 +103,13 @@ def landmarks(
     return found
 
 
-def cached(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-    """What `keep` wrote, or None where it is missing, damaged or of another shape."""
+def cached(path: Path, shape: tuple[int, ...] | None = None) -> np.ndarray | None:
+    """What `keep` wrote, or None where it is missing, damaged or of another shape than the given one."""
     try:
         found = np.load(path)
     except (OSError, ValueError, EOFError):
         return None
-    return found if found.shape == shape else None
+    return found if shape in (None, found.shape) else None
 
 
 def keep(path: Path, array: np.ndarray) -> None:

@@ -7,7 +7,7 @@ other, decide. `python -m benchmarks.duplicates` measures all of it.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -100,20 +100,27 @@ class NearCopies:
 
 
 def near_copies(
-    store: Store, dataset: str, images: Iterable[str] | None = None, *, progress: Progress | None = None
+    store: Store,
+    dataset: str | Sequence[str],
+    images: Iterable[str] | None = None,
+    *,
+    progress: Progress | None = None,
 ) -> NearCopies:
     """Find near copies among the pictures of a dataset; what was not measured yet is measured first.
 
     Args:
-        images: ids of the pictures to compare; None compares all of the dataset's.
+        dataset: a dataset, or several, whose pictures are compared across them too.
+        images: ids of the pictures to compare; None compares all of the datasets'.
         progress: called with (done, in all, text) in the unit of each step.
 
     Raises:
         NotFound: no such dataset.
         BadInput: a picture cannot be read.
     """
-    measures.measure(store, dataset, progress=progress)
-    ids, thumbs = _fingerprints(store, dataset, None if images is None else set(images))
+    datasets = [dataset] if isinstance(dataset, str) else list(dataset)
+    for each in datasets:
+        measures.measure(store, each, progress=progress)
+    ids, thumbs = _fingerprints(store, datasets, None if images is None else set(images))
 
     def read(numbers: list[int]) -> dict[int, np.ndarray]:
         data = store.image_bytes(ids[number] for number in numbers)
@@ -253,14 +260,14 @@ def _looked_at(data: bytes) -> np.ndarray:
     return to_input(grey, None, InputSpec(side, side, 1))[..., 0]
 
 
-def _fingerprints(store: Store, dataset: str, chosen: set[str] | None) -> tuple[list[str], np.ndarray]:
-    """Ids and (N, 16, 16) uint8 fingerprints of the distinct pictures of a dataset, by id."""
+def _fingerprints(store: Store, datasets: list[str], chosen: set[str] | None) -> tuple[list[str], np.ndarray]:
+    """Ids and (N, 16, 16) uint8 fingerprints of the distinct pictures of these datasets, by id."""
     sample, measured = schema.sample.c, schema.measure.c
     ids: list[str] = []
     hashes = bytearray()
     with store.read() as connection:
-        key = find_dataset(connection, dataset).id
-        mine = sa.select(sample.image).where(sample.dataset == key).distinct().order_by(sample.image)
+        keys = [find_dataset(connection, dataset).id for dataset in datasets]
+        mine = sa.select(sample.image).where(sample.dataset.in_(keys)).distinct().order_by(sample.image)
         images = [image for image in connection.scalars(mine) if chosen is None or image in chosen]
         for some in slices(images):
             query = sa.select(measured.image, measured.hash).where(measured.image.in_(some))

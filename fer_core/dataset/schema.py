@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Older databases are brought up to date when they are opened (MIGRATIONS)."""
 
 tables = sa.MetaData()
@@ -200,6 +200,27 @@ version = sa.Table(
 )
 """A name for a place in the ledger."""
 
+evaluation = sa.Table(
+    "evaluation",
+    tables,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("weights", sa.Text, nullable=False),
+    sa.Column("dataset", sa.Text, nullable=False),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("split", sa.Text, nullable=False),
+    sa.Column("faces", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("figures", sa.JSON, nullable=False),
+    sa.UniqueConstraint("weights", "dataset", "version", "split", "faces"),
+    sqlite_autoincrement=True,
+)
+"""The register of evaluations: which weights were measured on which manifest and split, and what came out.
+
+Append-only, by the rules below: who looked at a test split cannot take it back. No foreign keys: an entry
+outlives its model and its dataset.
+"""
+
 _COUNT = """INSERT INTO tally (dataset, split, label, n)
     VALUES ({row}.dataset, {row}.split, ifnull({row}.label, ''), 1)
     ON CONFLICT DO UPDATE SET n = n {change}"""
@@ -214,6 +235,10 @@ RULES = (
     """CREATE TRIGGER IF NOT EXISTS event_is_never_replaced BEFORE INSERT ON event
     WHEN EXISTS (SELECT 1 FROM event WHERE id = NEW.id)
     BEGIN SELECT RAISE(ABORT, 'the ledger is append-only: events are never replaced'); END""",
+    """CREATE TRIGGER IF NOT EXISTS evaluation_is_never_changed BEFORE UPDATE ON evaluation
+    BEGIN SELECT RAISE(ABORT, 'the register of evaluations is append-only'); END""",
+    """CREATE TRIGGER IF NOT EXISTS evaluation_is_never_deleted BEFORE DELETE ON evaluation
+    BEGIN SELECT RAISE(ABORT, 'the register of evaluations is append-only'); END""",
     """CREATE TRIGGER IF NOT EXISTS event_sets_label AFTER INSERT ON event WHEN NEW.kind <> 'removed'
     BEGIN UPDATE sample SET label = NEW.new WHERE id = NEW.sample AND label IS NOT NEW.new; END""",
     """CREATE TRIGGER IF NOT EXISTS label_follows_ledger BEFORE UPDATE OF label ON sample
@@ -241,6 +266,7 @@ MIGRATIONS = {
         "FROM event WHERE kind = 'import' GROUP BY batch, dataset",
         "INSERT INTO tally (dataset, split, label, n) "
         "SELECT dataset, split, ifnull(label, ''), count(*) FROM sample GROUP BY 1, 2, 3",
-    )
+    ),
+    2: (),
 }
 """Schema version -> statements that make the next one of it, after its new tables and indexes are there."""

@@ -33,26 +33,33 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def per_class(matrix: np.ndarray) -> dict[str, np.ndarray]:
-    """precision, recall, f1 (K,) float64 and support (K,) int64; 0 where a quotient is undefined."""
+def per_class(matrix: np.ndarray, missed: np.ndarray | int = 0) -> dict[str, np.ndarray]:
+    """precision, recall, f1 (K,) float64 and support (K,) int64; 0 where a quotient is undefined.
+
+    Args:
+        missed: (K,) int, for each class the faces that got no answer at all: they lower its recall.
+    """
     hits = np.diag(matrix).astype(float)
-    support, called = matrix.sum(axis=1), matrix.sum(axis=0)
+    support, called = matrix.sum(axis=1) + missed, matrix.sum(axis=0)
     precision, recall = hits / np.maximum(called, 1), hits / np.maximum(support, 1)
     f1 = 2 * hits / np.maximum(support + called, 1)
     return {"precision": precision, "recall": recall, "f1": f1, "support": support}
 
 
-def summary(truth: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+def summary(truth: np.ndarray, probabilities: np.ndarray, missed: np.ndarray | int = 0) -> dict[str, float]:
     """n, accuracy with its interval, macro and weighted F1, balanced accuracy, log loss, ECE.
+
+    Args:
+        missed: (K,) int, for each class the faces that got no answer: wrong in all but log loss and ECE.
 
     Macro figures are means over the classes that occur in the truth or among the predictions, as
     scikit-learn has them; balanced accuracy is the mean recall of the classes that occur in the truth.
     """
     classes = probabilities.shape[1]
     matrix = confusion(truth, probabilities.argmax(axis=1), classes)
-    n, hits = int(matrix.sum()), int(np.trace(matrix))
-    each = per_class(matrix)
-    present, met = each["support"] > 0, matrix.sum(axis=0) + matrix.sum(axis=1) > 0
+    n, hits = int((matrix.sum(axis=1) + missed).sum()), int(np.trace(matrix))
+    each = per_class(matrix, missed)
+    present, met = each["support"] > 0, matrix.sum(axis=0) + each["support"] > 0
     low, high = wilson(hits, n)
     return {
         "n": n,
