@@ -68,6 +68,7 @@ def relabel(
     why: str = "",
     surfaced_by: str = "",
     sitting: str = "",
+    batch: str | None = None,
 ) -> Change:
     """Give samples a label, all of them or none.
 
@@ -75,6 +76,8 @@ def relabel(
 
     Args:
         changes: (sample, label); any usual spelling, "unsure", "not a face", or None for no label.
+        batch: a name of the caller's for this call. A batch that is there already is returned as it is,
+            so that a call whose answer got lost can be sent again.
 
     Raises:
         BadInput: a label outside the dataset's set, a sample named twice, or no name in `who`.
@@ -86,8 +89,9 @@ def relabel(
         raise BadInput(
             "A sample has one label at a time. Received: a sample twice in one call. Send two calls."
         )
-    batch = _new_batch()
     with store.write() as connection:
+        if batch and (known := _events_of(connection, batch)):
+            return Change(batch, known)
         present = _present(connection, [sample for sample, _ in wanted])
         allowed = _allowed(connection)
         for sample, label in wanted:
@@ -113,10 +117,18 @@ def relabel(
             "surfaced_by": surfaced_by,
             "sitting": sitting,
         }
-        return _write(connection, rows, batch, shared)
+        return _write(connection, rows, batch or _new_batch(), shared)
 
 
-def undo(store: Store, who: str, batch: str | None = None, why: str = "") -> Change:
+def undo(
+    store: Store,
+    who: str,
+    batch: str | None = None,
+    why: str = "",
+    *,
+    sitting: str = "",
+    name: str | None = None,
+) -> Change:
     """Take one batch back, as further events.
 
     A sample that was labelled again since keeps that later label. Taking an undo back, by its
@@ -124,6 +136,7 @@ def undo(store: Store, who: str, batch: str | None = None, why: str = "") -> Cha
 
     Args:
         batch: what to take back; None is the newest of this person's that is not yet taken back.
+        name: of the undo itself, as `batch` is for `relabel`: sent again, it takes back nothing more.
 
     Raises:
         NotFound: no such batch, or nothing left to take back.
@@ -131,6 +144,8 @@ def undo(store: Store, who: str, batch: str | None = None, why: str = "") -> Cha
     """
     person = _person(who)
     with store.write() as connection:
+        if name and (known := _events_of(connection, name)):
+            return Change(name, known)
         batch = batch or _newest_batch(connection, person)
         query = (
             sa.select(_event.id, _event.sample, _event.dataset, _event.kind, _event.old, _event.new)
@@ -159,7 +174,8 @@ def undo(store: Store, who: str, batch: str | None = None, why: str = "") -> Cha
             if stands[e.id]
         ]
         kept = tuple(e.sample for e in events if not stands[e.id])
-        return _write(connection, rows, _new_batch(), {"who": person, "why": why}, kept)
+        shared = {"who": person, "why": why, "sitting": sitting}
+        return _write(connection, rows, name or _new_batch(), shared, kept)
 
 
 def record(connection: sa.Connection, rows: list[dict], who: str, **shared: str) -> Change:
@@ -191,8 +207,12 @@ def _write(
     at = now()
     connection.execute(sa.insert(schema.event), [{**shared, **row, "batch": batch, "at": at} for row in rows])
     # A trigger of the database has brought sample.label along.
+    return Change(batch, _events_of(connection, batch), kept)
+
+
+def _events_of(connection: sa.Connection, batch: str) -> tuple[int, ...]:
     query = sa.select(_event.id).where(_event.batch == batch, sa.text("event.kind <> 'import'"))
-    return Change(batch, tuple(connection.scalars(query.order_by(_event.id))), kept)
+    return tuple(connection.scalars(query.order_by(_event.id)))
 
 
 def _present(connection: sa.Connection, samples: list[int]) -> dict[int, sa.Row]:

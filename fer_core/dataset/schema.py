@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Older databases are brought up to date when they are opened (MIGRATIONS)."""
 
 tables = sa.MetaData()
@@ -221,6 +221,48 @@ Append-only, by the rules below: who looked at a test split cannot take it back.
 outlives its model and its dataset.
 """
 
+look = sa.Table(
+    "look",
+    tables,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("sample", sa.Integer, nullable=False),
+    sa.Column("dataset", sa.Integer, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("label", sa.Text),
+    sa.Column("answer", sa.Text, nullable=False, unique=True),
+    sa.Column("sitting", sa.Text, nullable=False, server_default=""),
+    sa.CheckConstraint("kind IN ('second', 'gold')"),
+    sa.Index("look_dataset", "dataset", "who"),
+    sqlite_autoincrement=True,
+)
+"""Answers that change no label: a blind second look at one's own, or at a gold image. Append-only.
+
+`answer` is made by whoever answers, so that the same answer sent twice counts once.
+"""
+
+gold = sa.Table(
+    "gold",
+    tables,
+    sa.Column("sample", sa.ForeignKey("sample.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+)
+"""Samples whose label is beyond doubt, by which people are measured."""
+
+claim = sa.Table(
+    "claim",
+    tables,
+    sa.Column("queue", sa.Text, primary_key=True),
+    sa.Column("sample", sa.ForeignKey("sample.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("who", sa.Text, nullable=False),
+    sa.Column("until", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Who has a sample of a queue before them, and until when nobody else gets it."""
+
 _COUNT = """INSERT INTO tally (dataset, split, label, n)
     VALUES ({row}.dataset, {row}.split, ifnull({row}.label, ''), 1)
     ON CONFLICT DO UPDATE SET n = n {change}"""
@@ -239,6 +281,10 @@ RULES = (
     BEGIN SELECT RAISE(ABORT, 'the register of evaluations is append-only'); END""",
     """CREATE TRIGGER IF NOT EXISTS evaluation_is_never_deleted BEFORE DELETE ON evaluation
     BEGIN SELECT RAISE(ABORT, 'the register of evaluations is append-only'); END""",
+    """CREATE TRIGGER IF NOT EXISTS look_is_never_changed BEFORE UPDATE ON look
+    BEGIN SELECT RAISE(ABORT, 'looks are append-only'); END""",
+    """CREATE TRIGGER IF NOT EXISTS look_is_never_deleted BEFORE DELETE ON look
+    BEGIN SELECT RAISE(ABORT, 'looks are append-only'); END""",
     """CREATE TRIGGER IF NOT EXISTS event_sets_label AFTER INSERT ON event WHEN NEW.kind <> 'removed'
     BEGIN UPDATE sample SET label = NEW.new WHERE id = NEW.sample AND label IS NOT NEW.new; END""",
     """CREATE TRIGGER IF NOT EXISTS label_follows_ledger BEFORE UPDATE OF label ON sample
@@ -268,5 +314,6 @@ MIGRATIONS = {
         "SELECT dataset, split, ifnull(label, ''), count(*) FROM sample GROUP BY 1, 2, 3",
     ),
     2: (),
+    3: (),
 }
 """Schema version -> statements that make the next one of it, after its new tables and indexes are there."""

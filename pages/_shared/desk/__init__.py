@@ -1,0 +1,110 @@
+"""The desk: one picture, one key, the next picture. Answers survive slow networks, closed tabs, crashes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+AHEAD = 40
+"""Pictures that the browser has before it needs them."""
+
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture to judge.
+
+    Attributes:
+        src: data: address.
+        label: what it is labelled now.
+        said: one line about it, which can be hidden.
+    """
+
+    sample: int
+    src: str
+    label: str | None
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person said.
+
+    Attributes:
+        id: made by the browser; the same answer, sent twice, has the same.
+        label: a name; None where `undo` says which answer is taken back.
+    """
+
+    id: str
+    sample: int
+    label: str | None
+    undo: str | None = None
+
+
+def show(
+    sitting: str,
+    classes: Sequence[tuple[str, str, str]],
+    total: int,
+    items: Callable[[int, int], list[Item]],
+    store: Callable[[list[Answer]], dict[str, str]],
+    *,
+    hints: bool = True,
+) -> None:
+    """Draw the desk. Call it inside a fragment: each answer runs it again.
+
+    Args:
+        sitting: what answers belong to; another sitting begins a new desk.
+        classes: (name, key, colour) of each.
+        items: items(first, last) by place in the queue.
+        store: stores answers and returns, by answer id, why one was refused. It must take the same
+            answer twice for one.
+        hints: whether `said` is shown.
+    """
+    mounted = f"desk {sitting}"
+    message = (st.session_state.get(mounted) or {}).get("message") or {}
+    stored, refused = _stored(message, store)
+    have = int(message.get("have", 0))
+    wanted = items(have, min(have + AHEAD, total)) if have < total else []
+    _component()(
+        key=mounted,
+        data={
+            "sitting": sitting,
+            "classes": [{"name": n, "key": k, "colour": c} for n, k, c in classes],
+            "total": total,
+            "ahead": AHEAD,
+            "hints": hints,
+            "items": [
+                {"place": place, "sample": i.sample, "src": i.src, "label": i.label, "said": i.said}
+                for place, i in enumerate(wanted, have)
+            ],
+            "stored": stored,
+            "refused": refused,
+        },
+        on_message_change=lambda: None,
+    )
+
+
+def _stored(
+    message: dict, store: Callable[[list[Answer]], dict[str, str]]
+) -> tuple[list[str], dict[str, str]]:
+    answers = [
+        Answer(str(a["id"]), int(a["sample"]), a.get("label"), a.get("undo"))
+        for a in message.get("answers", [])
+    ]
+    if not answers:
+        return [], {}
+    refused = store(answers)
+    return [a.id for a in answers if a.id not in refused], refused
+
+
+@st.cache_resource(show_spinner=False)
+def _component() -> Callable[..., Any]:
+    return st.components.v2.component(
+        "fer_desk",
+        html='<div class="desk"></div>',
+        css=(_HERE / "desk.css").read_text("utf-8"),
+        js=(_HERE / "desk.js").read_text("utf-8"),
+    )
