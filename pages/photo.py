@@ -25,7 +25,8 @@ def main() -> None:
         return
     model_id, detector_name = _settings(models)
     predictor, detector = resources.predictor(model_id), detectors.get(detector_name)
-    asked = (model_id, resources.weights(models[model_id]), detector_name)
+    threshold = resources.threshold(models[model_id])
+    asked = (model_id, resources.weights(models[model_id]), detector_name, f"{threshold:.6f}")
     if not photos.items:
         return
 
@@ -34,13 +35,13 @@ def main() -> None:
     shown = photos.items[first : first + A_PAGE]
     for item in shown:
         if item in photos.waiting(asked):
-            photos.read(item, predictor, detector, asked)
+            photos.read(item, predictor, detector, asked, threshold)
     for item in shown:
         cards.show(item)
     if len(photos.items) > A_PAGE:
         st.pagination(-(-len(photos.items) // A_PAGE), key="page")
     with status:
-        _read_the_rest(photos, predictor, detector, asked)
+        _read_the_rest(photos, predictor, detector, asked, threshold)
         _summary(photos)
 
 
@@ -78,7 +79,9 @@ def _shown_page(count: int) -> int:
     return page
 
 
-def _read_the_rest(photos: Tray, predictor: Predictor, detector: Detector, asked: tuple[str, ...]) -> None:
+def _read_the_rest(
+    photos: Tray, predictor: Predictor, detector: Detector, asked: tuple[str, ...], threshold: float
+) -> None:
     """The photos that are not on the screen, with progress; each step is a chance to stop."""
     waiting = photos.waiting(asked)
     if not waiting:
@@ -94,7 +97,7 @@ def _read_the_rest(photos: Tray, predictor: Predictor, detector: Detector, asked
         st.button("Stop", on_click=lambda: setattr(photos, "stopped", True))
     start = time.monotonic()
     for done, item in enumerate(waiting, 1):
-        photos.read(item, predictor, detector, asked)
+        photos.read(item, predictor, detector, asked, threshold)
         left = (time.monotonic() - start) / done * (len(waiting) - done)
         progress.progress(done / len(waiting), f"{done} of {len(waiting)} photos read, {left:.0f} s left")
     place.empty()

@@ -13,7 +13,7 @@ from fer_core.imaging import decode, detectors
 from fer_core.inference import photo
 from fer_core.inference.photo import PhotoResult
 from fer_core.inference.predictor import Predictor
-from fer_core.zoo import library
+from fer_core.zoo import library, thresholds
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -33,14 +33,16 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _predict(options: argparse.Namespace) -> int:
     """Photos are read one by one: a folder of any size fits in memory. A bad one does not stop the others."""
     predictor = Predictor.load(library.find(options.model or library.default_id() or "").folder)
-    detector = detectors.get(options.detector)
+    detector, threshold = detectors.get(options.detector), thresholds.of(predictor.card)
     tables, failed = [], 0
     if options.draw:
         options.draw.mkdir(parents=True, exist_ok=True)
     for path in options.photos:
         try:
             image = decode.decode_image(_bytes(path))
-            result = photo.analyse(image, predictor, detector, path.name, whole=options.whole)
+            result = photo.analyse(
+                image, predictor, detector, path.name, whole=options.whole, threshold=threshold
+            )
         except BadInput as error:
             failed += 1
             print(f"{path}: {error}", file=sys.stderr)

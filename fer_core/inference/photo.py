@@ -14,6 +14,7 @@ from fer_core.imaging.faces import Box, Face
 from fer_core.imaging.preprocess import to_batch
 from fer_core.inference.predictor import Predictor
 from fer_core.labels import LabelSet
+from fer_core.zoo import thresholds
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def analyse(
     name: str = "photo",
     boxes: Sequence[Box] | None = None,
     whole: bool = False,
+    threshold: float | None = None,
 ) -> PhotoResult:
     """Find the faces of a photo and read their expressions in one batch.
 
@@ -99,10 +101,15 @@ def analyse(
         image: (H, W, 3) uint8 RGB upright, from `decode_image`.
         boxes: faces given by hand, px; nothing is searched then.
         whole: take the whole picture as one face.
+        threshold: calibrated confidence under which the answer is "can't tell"; None for the one that was
+            chosen for the model in this workspace, or its card's.
 
     Raises:
         BadInput: a box lies outside the picture.
+        StorageError: no threshold was given, and the chosen ones cannot be read.
     """
+    if threshold is None:
+        threshold = thresholds.of(predictor.card)
     start = time.perf_counter()
     faces: list[Face | None]
     if whole:
@@ -121,7 +128,7 @@ def analyse(
             face,
             crop,
             row,
-            verdict(row, predictor.labels, predictor.card.answer_threshold),
+            verdict(row, predictor.labels, threshold),
             quality.warnings(image, face) if face is not None else (),
         )
         for face, crop, row in zip(faces, batch, probabilities, strict=True)

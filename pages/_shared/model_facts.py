@@ -6,12 +6,13 @@ import streamlit as st
 from fer_core.zoo import incoming
 from fer_core.zoo.card import Card
 from fer_core.zoo.specs import TASKS
-from pages._shared import errors, words
+from pages._shared import errors, resources, words
 
 
 def show(card: Card) -> None:
     """A table in words: what it sees and answers, what it learnt from, whose it is."""
     st.subheader("What it is", anchor=False)
+    threshold = resources.threshold(card) if card.task == "expression" else 0.0
     facts = {
         "Sees": f"{card.input.width} × {card.input.height} px, "
         + ("grey" if card.input.channels == 1 else "colour")
@@ -19,9 +20,7 @@ def show(card: Card) -> None:
         "Answers": ", ".join(card.labels.names) if card.task == "expression" else TASKS[card.task].title,
         "Size": f"{card.parameters:,} weights",
         **(_told(card) if "imported" in card.training else _recorded(card)),
-        "Says can't tell": f"below {words.percent(card.answer_threshold, 0)}"
-        if card.task == "expression" and card.answer_threshold
-        else "never",
+        "Says can't tell": f"below {words.percent(threshold, 0)}" if threshold else "never",
         "Licence": "; ".join(f"{part}: {licence}" for part, licence in card.licence.items()),
     }
     st.table(pd.Series(facts, name="").map(errors.plain).to_frame(), hide_header=True, border="horizontal")

@@ -8,12 +8,14 @@ import numpy as np
 import streamlit as st
 
 from fer_core import workspace
+from fer_core.errors import StorageError
 from fer_core.imaging import detectors
 from fer_core.imaging.decode import decode_image, encode_png
 from fer_core.imaging.detectors import base
 from fer_core.inference.predictor import Predictor
-from fer_core.zoo import library
+from fer_core.zoo import library, thresholds
 from fer_core.zoo.card import Card
+from pages._shared import errors
 
 if TYPE_CHECKING:
     from fer_core.dataset.store import Store
@@ -60,6 +62,16 @@ def predictor(model_id: str) -> Predictor:
 def weights(card: Card | None) -> str:
     """The checksum of what predicts: tells a model from the one that it replaced."""
     return card.files.get("model.tflite", "") if card else ""
+
+
+def threshold(card: Card) -> float:
+    """The confidence under which the model's answer is "can't tell"; the card's own, and words, where the
+    chosen ones cannot be read."""
+    try:
+        return thresholds.of(card)
+    except StorageError as error:
+        st.warning(errors.plain(str(error)))
+        return card.answer_threshold
 
 
 @st.cache_resource(max_entries=4, show_spinner="Loading the model…")

@@ -55,7 +55,7 @@ class Item:
         data: the file as it came, or a smaller JPEG of it (`reduced`).
         boxes: faces that the visitor drew, px; None where the detector looks.
         whole: the whole picture is the face.
-        asked: what `answer` answers: model, checksum, detector.
+        asked: what `answer` answers: model, checksum, detector, threshold.
     """
 
     number: int
@@ -97,13 +97,21 @@ class Tray:
         """Photos without an answer from this model and detector."""
         return [item for item in self.items if item.answer is None or item.asked != asked]
 
-    def read(self, item: Item, predictor: Predictor, detector: Detector, asked: tuple[str, ...]) -> None:
-        """Fill in the answer for one photo; what goes wrong is the answer too."""
+    def read(
+        self,
+        item: Item,
+        predictor: Predictor,
+        detector: Detector,
+        asked: tuple[str, ...],
+        threshold: float | None = None,
+    ) -> None:
+        """Fill in the answer for one photo (threshold: see `photo.analyse`); what goes wrong is the answer
+        too."""
         try:
             if not item.reduced and sum(len(i.data) for i in self.items if not i.reduced) > ORIGINALS:
                 item.data, item.reduced = _smaller(item.data), True
             image = decode_image(item.data)
-            result = photo.analyse(image, predictor, detector, item.name, item.boxes, item.whole)
+            result = photo.analyse(image, predictor, detector, item.name, item.boxes, item.whole, threshold)
             picture = encode_jpeg(photo.annotated(_fitted(result, SHOWN)), 85)
             # Hundreds of full photos would not fit in memory; a table only asks for the shape.
             shape_only = np.broadcast_to(np.zeros(3, np.uint8), image.shape)
