@@ -117,6 +117,7 @@ event = sa.Table(
     sa.Index("event_who", "who", "id", sqlite_where=sa.text("kind <> 'import'")),
     sa.Index("event_change", "dataset", "sample", sqlite_where=sa.text("kind <> 'import'")),
     sa.Index("event_removed", "dataset", "id", sqlite_where=sa.text("kind = 'removed'")),
+    sa.Index("event_queue", "dataset", "surfaced_by", "sample", sqlite_where=sa.text("kind = 'label'")),
     sa.Index("event_undoes", "undoes", sqlite_where=sa.text("undoes IS NOT NULL")),
     sqlite_autoincrement=True,
 )

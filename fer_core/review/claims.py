@@ -1,0 +1,108 @@
+"""Who has which picture of a queue before them: two people never get the same one, unless they ask for it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from fer_core.dataset import schema
+from fer_core.dataset.store import Store, find_dataset, now, slices
+
+MINUTES = 15
+"""How long a picture waits for the person who has it. Each further batch renews all of that person's."""
+
+_claim = schema.claim.c
+_event = schema.event.c
+
+
+def take(
+    store: Store,
+    dataset: str,
+    queue: str,
+    samples: Sequence[int],
+    who: str,
+    count: int,
+    *,
+    shared: bool = False,
+    without: frozenset[int] = frozenset(),
+) -> list[int]:
+    """The next samples of a queue for a person, claimed in one step.
+
+    Args:
+        queue: its key, which stands in the ledger as `surfaced_by` of every answer.
+        samples: all of the queue, the best first.
+        shared: everyone answers for every sample: nothing is claimed, one's own answers alone are done.
+        without: samples that this person has before them or has skipped.
+
+    Returns:
+        At most `count` samples, in the queue's order; fewer where no more are free.
+
+    Raises:
+        NotFound: no such dataset.
+        Conflict, StorageError: the claim could not be stored.
+    """
+    with store.write() as connection:
+        key = find_dataset(connection, dataset).id
+        busy = set(without) | _answered(connection, key, queue, who if shared else None)
+        if not shared:
+            others = sa.select(_claim.sample).where(
+                _claim.queue == queue, _claim.who != who, _claim.until > now()
+            )
+            busy |= set(connection.scalars(others))
+        taken = []
+        for sample in samples:
+            if len(taken) == count:
+                break
+            if sample not in busy:
+                taken.append(int(sample))
+        if not shared:
+            taken = _put(connection, queue, taken, who)
+    return taken
+
+
+def done(store: Store, dataset: str, queue: str, who: str | None = None) -> int:
+    """How many samples of a queue have an answer, of everyone or of one person.
+
+    Raises:
+        NotFound: no such dataset.
+    """
+    with store.read() as connection:
+        return len(_answered(connection, find_dataset(connection, dataset).id, queue, who))
+
+
+def release(store: Store, queue: str, who: str) -> None:
+    """Let others have what this person did not answer."""
+    with store.write() as connection:
+        connection.execute(sa.delete(schema.claim).where(_claim.queue == queue, _claim.who == who))
+
+
+def _answered(connection: sa.Connection, dataset: int, queue: str, who: str | None) -> set[int]:
+    """Samples with an answer in this queue that was not taken back."""
+    later = schema.event.alias("later")
+    query = sa.select(_event.sample).where(
+        _event.dataset == dataset,
+        _event.surfaced_by == queue,
+        sa.text("event.kind = 'label'"),
+        ~sa.select(later.c.id).where(later.c.undoes == _event.id).correlate(schema.event).exists(),
+    )
+    return set(connection.scalars(query if who is None else query.where(_event.who == who)))
+
+
+def _put(connection: sa.Connection, queue: str, samples: list[int], who: str) -> list[int]:
+    """Claim those samples that still exist, and renew this person's other claims."""
+    until = (datetime.now(UTC) + timedelta(minutes=MINUTES)).isoformat(timespec="milliseconds")
+    there: set[int] = set()
+    for some in slices(samples):
+        there.update(connection.scalars(sa.select(schema.sample.c.id).where(schema.sample.c.id.in_(some))))
+    mine = sa.and_(_claim.queue == queue, _claim.who == who)
+    connection.execute(sa.update(schema.claim).where(mine).values(until=until))
+    taken = [sample for sample in samples if sample in there]
+    for sample in taken:
+        connection.execute(
+            sa.text(
+                "INSERT INTO claim (queue, sample, who, until) VALUES (:queue, :sample, :who, :until) "
+                "ON CONFLICT (queue, sample) DO UPDATE SET who = :who, until = :until"
+            ),
+            {"queue": queue, "sample": sample, "who": who, "until": until},
+        )
+    return taken
