@@ -41,6 +41,10 @@ def test_labels_are_measured_over_the_classes_that_both_know():
     )
     matrix = np.array(record["confusion"])
     assert matrix.sum() == 6 and matrix[2].tolist() == [1, 0, 1, 0, 0]
+    assert record["baseline"] == pytest.approx(2 / 6)
+    # Second places are equal in the two rows that it gets wrong, and go to "happy", the first of them.
+    assert record["top2"] == pytest.approx(4 / 6)
+    assert record["average_precision"][1] == 1 and record["average_precision"][4] < 0.5
     assert record["per_class"]["support"] == [1, 1, 2, 1, 1]
 
 
