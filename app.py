@@ -13,6 +13,7 @@ st.navigation(
         "Data": [st.Page("pages/datasets.py", title="Datasets")],
         "Models": [
             st.Page("pages/train.py", title="Train"),
+            st.Page("pages/evaluate.py", title="Evaluate"),
             st.Page("pages/library.py", title="Library"),
         ],
         "About": [st.Page("pages/responsible.py", title="Responsible use")],

@@ -83,3 +83,54 @@ def test_shuffled_labels_give_chance():
 def test_nothing_measured_is_no_error():
     empty = metrics.summary(np.zeros(0, int), np.zeros((0, 7)))
     assert empty["n"] == 0 and empty["accuracy_low"] == 0 and empty["accuracy_high"] == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 300), st.integers(3, 8))
+def test_ranks_and_curves_agree_with_scikit_learn(seed, n, classes):
+    truth, p = probabilities(seed, n, classes)
+    p = p.round(1) if seed % 2 else p  # with ties
+    every = list(range(classes))
+    if not seed % 2:  # of equals, scikit-learn counts the last
+        top = reference.top_k_accuracy_score(truth, p, k=2, labels=every)
+        assert metrics.within(truth, p, 2).mean() == pytest.approx(top)
+    assert (metrics.within(truth, p, 1) == (p.argmax(axis=1) == truth)).all()
+    assert metrics.within(truth, p, classes).all()
+    for place in every:
+        positive = truth == place
+        curve = metrics.precision_recall(positive, p[:, place])
+        if not positive.any():
+            assert curve.average == 0
+            continue
+        assert curve.average == pytest.approx(reference.average_precision_score(positive, p[:, place]))
+        precision, recall, threshold = reference.precision_recall_curve(positive, p[:, place])
+        assert curve.precision == pytest.approx(precision[:-1][::-1])
+        assert curve.recall == pytest.approx(recall[:-1][::-1])
+        assert curve.threshold == pytest.approx(threshold[::-1])
+
+
+def test_faces_without_an_answer_are_out_of_reach():
+    positive, score = np.array([True, True, False]), np.array([0.9, 0.8, 0.1])
+    assert metrics.precision_recall(positive, score).average == 1
+    assert metrics.precision_recall(positive, score, missed=2).average == pytest.approx(0.5)
+    assert len(metrics.precision_recall(np.zeros(0, bool), np.zeros(0)).recall) == 0
+    answered = np.array([[0.2, 0.5, 0.3], [np.nan] * 3])
+    assert metrics.within(np.array([2, 0]), answered, 2).tolist() == [True, False]
+
+
+def test_bins_of_a_reliability_diagram():
+    truth, p = probabilities(5, 3000, 5)
+    right, confidence = p.argmax(axis=1) == truth, p.max(axis=1)
+    bins = metrics.reliability(right, confidence)
+    assert bins.n.sum() == 3000 and len(bins.edges) == metrics.BINS + 1
+    filled = bins.n > 0
+    gap = (bins.n * np.abs(bins.accuracy - bins.confidence))[filled].sum() / 3000
+    assert gap == pytest.approx(metrics.expected_calibration_error(truth, p))
+    assert (bins.edges[:-1] <= bins.confidence)[filled].all() and np.isnan(bins.accuracy[~filled]).all()
+    assert (bins.low <= bins.accuracy)[filled].all() and (bins.accuracy <= bins.high)[filled].all()
+    assert (bins.low[~filled] == 0).all() and (bins.high[~filled] == 1).all()
+
+
+def test_the_baseline_answers_the_most_frequent_class():
+    assert metrics.baseline(np.array([2, 2, 0, 1])) == 0.5
+    assert metrics.baseline(np.zeros(0, int)) == 0

@@ -41,6 +41,12 @@ def test_labels_are_measured_over_the_classes_that_both_know():
     )
     matrix = np.array(record["confusion"])
     assert matrix.sum() == 6 and matrix[2].tolist() == [1, 0, 1, 0, 0]
+    assert record["baseline"] == pytest.approx(2 / 6)
+    # Second places are equal in the two rows that it gets wrong, and go to "happy", the first of them.
+    assert record["top2"] == pytest.approx(4 / 6)
+    # "sad": one at the top, the other found with all six called so.
+    assert record["average_precision"][1] == 1
+    assert record["average_precision"][2] == pytest.approx(1 / 2 + 1 / 2 * 2 / 6, abs=1e-5)
     assert record["per_class"]["support"] == [1, 1, 2, 1, 1]
 
 

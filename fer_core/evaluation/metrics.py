@@ -5,6 +5,7 @@ confusion matrix rows are the truth.
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -74,7 +75,11 @@ def summary(truth: np.ndarray, probabilities: np.ndarray, missed: np.ndarray | i
     }
 
 
-def expected_calibration_error(truth: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> float:
+BINS = 15
+"""Equal-width bins of confidence."""
+
+
+def expected_calibration_error(truth: np.ndarray, probabilities: np.ndarray, bins: int = BINS) -> float:
     """Mean distance between confidence and accuracy over equal-width bins of confidence.
 
     Source: Guo et al. 2017, arXiv:1706.04599.
@@ -83,6 +88,97 @@ def expected_calibration_error(truth: np.ndarray, probabilities: np.ndarray, bin
         return 0.0
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
-    where = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = np.bincount(where, weights=right - confidence, minlength=bins)
+    gaps = np.bincount(_bin(confidence, bins), weights=right - confidence, minlength=bins)
     return float(np.abs(gaps).sum() / len(truth))
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """How often answers are right in each bin of confidence.
+
+    Attributes:
+        edges: (bins + 1,) float64, from 0 to 1.
+        n: (bins,) int64 answers.
+        confidence, accuracy: (bins,) float64 means; NaN in an empty bin.
+        low, high: (bins,) float64, 95 % interval of the accuracy.
+    """
+
+    edges: np.ndarray
+    n: np.ndarray
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def reliability(right: np.ndarray, confidence: np.ndarray, bins: int = BINS) -> Reliability:
+    """The bins of a reliability diagram, those of `expected_calibration_error`.
+
+    Args:
+        right: (N,) bool; confidence: (N,) float 0..1.
+
+    Source: Niculescu-Mizil & Caruana 2005, doi:10.1145/1102351.1102430.
+    """
+    where = _bin(confidence, bins)
+    n, hits = (np.bincount(where, weights=w, minlength=bins) for w in (np.ones(len(where)), right))
+    total = np.bincount(where, weights=confidence, minlength=bins)
+    some = np.where(n > 0, n, np.nan)
+    intervals = np.array([wilson(int(h), int(m)) for h, m in zip(hits, n, strict=True)])
+    edges = np.linspace(0, 1, bins + 1)
+    return Reliability(edges, n.astype(np.int64), total / some, hits / some, intervals[:, 0], intervals[:, 1])
+
+
+def _bin(confidence: np.ndarray, bins: int) -> np.ndarray:
+    return np.minimum((np.asarray(confidence) * bins).astype(int), bins - 1)
+
+
+def within(truth: np.ndarray, probabilities: np.ndarray, k: int) -> np.ndarray:
+    """(N,) bool, whether the truth is among the k most probable classes; of equals the first count.
+
+    A row of NaN, where there was no answer, is False.
+    """
+    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+    return (best == np.asarray(truth)[:, None]).any(axis=1) & ~np.isnan(probabilities[:, 0])
+
+
+def baseline(truth: np.ndarray) -> float:
+    """Accuracy of always answering the most frequent class; 0 where nothing was measured."""
+    return float(np.bincount(truth).max() / len(truth)) if len(truth) else 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class PrecisionRecall:
+    """One class against the others: a point for each threshold, from the strictest on.
+
+    Attributes:
+        threshold: (T,) float64, the distinct scores, falling.
+        precision, recall: (T,) float64 where everything at or above the threshold is called the class.
+    """
+
+    threshold: np.ndarray
+    precision: np.ndarray
+    recall: np.ndarray
+
+    @property
+    def average(self) -> float:
+        """Average precision: precision weighted by the recall that each threshold adds; 0 without a case.
+
+        Nothing is interpolated, which would be too kind.
+        Source: Davis & Goadrich 2006, doi:10.1145/1143844.1143874.
+        """
+        return float((np.diff(self.recall, prepend=0.0) * self.precision).sum())
+
+
+def precision_recall(positive: np.ndarray, score: np.ndarray, missed: int = 0) -> PrecisionRecall:
+    """The curve of (N,) bool truths and (N,) scores of one class.
+
+    Args:
+        missed: faces of the class that got no answer at all: no threshold reaches them.
+    """
+    order = np.argsort(-score, kind="stable")
+    hits = np.cumsum(positive[order])
+    # Equal scores fall under a threshold together.
+    last = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1) if len(score) else order
+    hits, called = hits[last].astype(float), last + 1.0
+    recall = hits / max(float(positive.sum()) + missed, 1.0)
+    return PrecisionRecall(score[order][last].astype(float), hits / called, recall)

@@ -10,6 +10,9 @@ from fer_core.dataset import schema
 from fer_core.dataset.store import Store, now
 from fer_core.zoo.card import Card
 
+ALL = "all"
+"""What stands for a split where every row of a dataset was asked: for models that were trained on others."""
+
 _row = schema.evaluation.c
 
 
@@ -87,6 +90,8 @@ def cautions(card: Card, dataset: str, split: str, n: int, known: list[Entry]) -
     said = []
     if card.training.get("dataset") == dataset and split == "train":
         said.append("The model was trained on these pictures: the figures say how well it remembers them.")
+    if card.training.get("dataset") == dataset and split == ALL:
+        said.append("The model was trained on a part of these pictures: the figures are too good.")
     if card.training.get("dataset") == dataset and split == "validation":
         said.append(
             "This split chose the model's epoch, temperature and threshold, so its figures here are slightly "

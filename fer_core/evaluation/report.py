@@ -87,7 +87,9 @@ def record(result: Result) -> dict:
         truth), per-class figures, and under "leak_free" and "majority" n, accuracy and interval on
         rows without a copy in training, and on rows where more than half of the raters agree. Where
         faces were not found, "not_found" counts them by class; they are wrong answers in every accuracy
-        and recall, and have no place in the confusion matrix, log loss and ECE.
+        and recall, and have no place in the confusion matrix, log loss and ECE. Records of older versions
+        lack top2 (share of truths among the two most probable), baseline (accuracy of always answering the
+        most frequent class) and average_precision (one against the others, by class).
     """
     found, classes = result.found, len(result.label_set)
     matrix = metrics.confusion(result.truth[found], result.predicted[found], classes)
@@ -98,8 +100,14 @@ def record(result: Result) -> dict:
         "classes": list(result.label_set.names),
         "left_out": result.left_out,
         **metrics.summary(result.truth[found], result.probabilities[found], missed),
+        "top2": float(metrics.within(result.truth, result.probabilities, 2).mean()),
+        "baseline": metrics.baseline(result.truth),
         "confusion": matrix.tolist(),
         "per_class": {name: each[name].tolist() for name in ("precision", "recall", "f1", "support")},
+        "average_precision": [
+            round(metrics.precision_recall(result.truth[found] == place, score, missed[place]).average, 6)
+            for place, score in enumerate(result.probabilities[found].T)
+        ],
         "leak_free": share(result.right, ~result.leaked),
     }
     if missed.any():

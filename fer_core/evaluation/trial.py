@@ -16,6 +16,7 @@ from fer_core.dataset.store import SPLITS, Store
 from fer_core.errors import BadInput, NotFound
 from fer_core.evaluation import answers, register, report, results
 from fer_core.evaluation.answers import WHOLE
+from fer_core.evaluation.register import ALL
 from fer_core.evaluation.results import Result
 from fer_core.inference.predictor import Predictor
 from fer_core.zoo.card import Card
@@ -27,6 +28,7 @@ class Rows:
 
     Attributes:
         version: `manifest_id` of the whole manifest.
+        split: its name, or register.ALL.
         frame: the rows of the split, numbered from 0.
     """
 
@@ -86,15 +88,16 @@ def rows(store: Store, dataset: str, version: str | None, split: str) -> Rows:
 
     Args:
         version: a version's name or id; None is the present state.
+        split: a split's name; register.ALL takes every row.
 
     Raises:
         NotFound: no such dataset or version.
         BadInput: no such split, or an empty one.
     """
-    if split not in SPLITS:
-        raise BadInput(f"A split is one of {', '.join(SPLITS)}. Received: {split!r}.")
+    if split not in (*SPLITS, ALL):
+        raise BadInput(f"A split is one of {', '.join((*SPLITS, ALL))}. Received: {split!r}.")
     whole = versions.manifest(store, dataset, version)
-    frame = whole[whole["split"] == split].reset_index(drop=True)
+    frame = whole if split == ALL else whole[whole["split"] == split].reset_index(drop=True)
     if frame.empty:
         filled = ", ".join(name for name in SPLITS if (whole["split"] == name).any()) or "none"
         raise BadInput(

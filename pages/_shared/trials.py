@@ -17,9 +17,16 @@ _KEPT = 64
 """Trials in memory: 35,000 rows of one model are some 10 MB."""
 
 
-def rows(store: Store, dataset: str, version: str | None, split: str) -> Rows:
-    """The rows of a split, read once for each state of the dataset; raises as `trial.rows`."""
-    place = changes.newest(store, dataset) if version is None else 0
+def rows(store: Store, dataset: str, version: str | None, split: str, place: int | None = None) -> Rows:
+    """The rows of a split, read once for each state of the dataset; raises as `trial.rows`.
+
+    Args:
+        place: for the present state as it was when this was its last event, while that is still at hand.
+    """
+    if version is not None:
+        place = 0
+    elif place is None:
+        place = changes.newest(store, dataset)
     return _rows(store, dataset, version, split, place)
 
 

@@ -1,0 +1,117 @@
+"""Every model measured on every dataset, and the faces behind every number."""
+
+import importlib
+import importlib.util
+from dataclasses import dataclass
+
+import streamlit as st
+
+from fer_core.dataset.browse import Filter
+from fer_core.dataset.store import Store
+from fer_core.evaluation.trial import Trial
+from fer_core.zoo.specs import EXPRESSION, TASKS
+from pages._shared import address, cell_view, errors, evaluation_choice, frame, resources, sample_view
+from pages._shared.evaluation_choice import Choice
+
+TRIAL, ROWS, STORE = "trial", "rows", "store"
+"""What a section is shown: show(store, trial, kind), show(store, rows, faces, kind), or show(store)."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page.
+
+    Attributes:
+        module: its module in pages/_shared, imported when somebody opens it: the page shall open at once.
+        of: TRIAL, ROWS or STORE.
+        every_task: whether it has an answer for models that do not name an expression.
+    """
+
+    title: str
+    module: str
+    of: str = TRIAL
+    every_task: bool = False
+
+
+SECTIONS = {
+    "model": Section("One model", "model_view", every_task=True),
+}
+
+
+def main() -> None:
+    """The choice, the sections, and the one that the address names."""
+    store = resources.store()
+    place = st.container()
+    key = _section()
+    section = SECTIONS[key]
+    if section.of == STORE:
+        with errors.guard():
+            _module(section).show(store)
+        return
+    with place:
+        choice = evaluation_choice.ask(store)
+    if choice is not None:
+        with errors.guard():
+            show(store, section, choice)
+
+
+def show(store: Store, section: Section, choice: Choice) -> None:
+    """One section, or one face where the address names one."""
+    if section.of == ROWS:
+        _module(section).show(store, choice.rows, choice.faces, choice.kind)
+        return
+    task = resources.models()[choice.model].task
+    if task != EXPRESSION.id and not section.every_task:
+        st.info(f"This section is for models that name an expression; this one answers {TASKS[task].title}.")
+        return
+    trial = evaluation_choice.measured(store, choice.model, choice.rows, choice.faces)
+    if trial is None:
+        return
+    if (sample := address.number("sample")) is not None:
+        _one(store, trial, choice.kind, sample)
+        return
+    _module(section).show(store, trial, choice.kind)
+
+
+def _one(store: Store, trial: Trial, kind: str, sample: int) -> None:
+    if importlib.util.find_spec("pages._shared.why_view") is None:
+        (dataset,) = (found for found in store.datasets() if found.name == trial.rows.dataset)
+        sample_view.show(store, dataset, sample, Filter(), "imported")
+        return
+    cell_view.neighbours(sample)
+    importlib.import_module("pages._shared.why_view").show(store, trial, kind, sample)
+
+
+def _module(section: Section):
+    return importlib.import_module(f"pages._shared.{section.module}")
+
+
+def _section() -> str:
+    """The chosen section; it stands in the address, and a choice leaves another one's behind."""
+    asked = st.query_params.get("view", "model")
+    st.session_state["evaluate section"] = asked if asked in SECTIONS else "model"
+    st.segmented_control(
+        "What to look at",
+        list(SECTIONS),
+        format_func=lambda key: SECTIONS[key].title,
+        key="evaluate section",
+        required=True,
+        label_visibility="collapsed",
+        on_change=_turn_to,
+    )
+    return st.session_state["evaluate section"]
+
+
+def _turn_to() -> None:
+    kept = {name: st.query_params[name] for name in evaluation_choice.FIELDS if name in st.query_params}
+    if st.session_state["evaluate section"] != "model":
+        kept["view"] = st.session_state["evaluate section"]
+    address.go(**kept)
+
+
+with frame.page(
+    "Evaluate",
+    "Measure a model, see what it takes for what, and look at the faces behind every number. "
+    "For whoever wants to know how far to trust one.",
+):
+    main()
