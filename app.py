@@ -10,7 +10,10 @@ st.navigation(
     {
         "": [st.Page("pages/home.py", title="Home", default=True)],
         "Use": [st.Page("pages/photo.py", title="Photo")],
-        "Data": [st.Page("pages/datasets.py", title="Datasets")],
+        "Data": [
+            st.Page("pages/datasets.py", title="Datasets"),
+            st.Page("pages/relabel.py", title="Relabel"),
+        ],
         "Models": [
             st.Page("pages/train.py", title="Train"),
             st.Page("pages/evaluate.py", title="Evaluate"),

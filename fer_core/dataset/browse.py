@@ -287,6 +287,18 @@ def detail(store: Store, sample: int) -> Detail:
         )
 
 
+def copies(store: Store, sample: int) -> list[int]:
+    """The other samples of the same dataset with the very same pixels."""
+    one, other = schema.sample.alias("one"), schema.sample.alias("other")
+    query = (
+        sa.select(other.c.id)
+        .join_from(one, other, sa.and_(other.c.image == one.c.image, other.c.dataset == one.c.dataset))
+        .where(one.c.id == sample, other.c.id != sample)
+    )
+    with store.read() as connection:
+        return list(connection.scalars(query))
+
+
 def pictures(store: Store, dataset: str) -> pd.DataFrame:
     """How many samples have pictures of which size and brightness, per split.
 

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 import sqlalchemy as sa
 
 from fer_core.dataset import schema
-from fer_core.dataset.store import Store, find_dataset, now, slices
+from fer_core.dataset.store import Store, find_dataset, now
 
 MINUTES = 15
 """How long a picture waits for the person who has it. Each further batch renews all of that person's."""
 
 _claim = schema.claim.c
 _event = schema.event.c
+_sample = schema.sample.c
 
 
 def take(
@@ -49,14 +51,11 @@ def take(
                 _claim.queue == queue, _claim.who != who, _claim.until > now()
             )
             busy |= set(connection.scalars(others))
-        taken = []
-        for sample in samples:
-            if len(taken) == count:
-                break
-            if sample not in busy:
-                taken.append(int(sample))
+        there = set(connection.scalars(sa.select(_sample.id).where(_sample.dataset == key)))
+        free = (int(sample) for sample in samples if sample in there and sample not in busy)
+        taken = list(islice(free, count))
         if not shared:
-            taken = _put(connection, queue, taken, who)
+            _put(connection, queue, taken, who)
     return taken
 
 
@@ -68,6 +67,34 @@ def done(store: Store, dataset: str, queue: str, who: str | None = None) -> int:
     """
     with store.read() as connection:
         return len(_answered(connection, find_dataset(connection, dataset).id, queue, who))
+
+
+def answered(store: Store, dataset: str, queue: str, samples: Sequence[int]) -> int:
+    """How many of these samples have an answer in a queue.
+
+    Raises:
+        NotFound: no such dataset.
+    """
+    with store.read() as connection:
+        return len(_answered(connection, find_dataset(connection, dataset).id, queue, None) & set(samples))
+
+
+def yields(store: Store, dataset: str, kind: str) -> tuple[int, int]:
+    """How many answers were given in all queues of a kind, and how many of them changed the label.
+
+    Raises:
+        NotFound: no such dataset.
+    """
+    changed = sa.func.sum(sa.cast(_event.new.is_distinct_from(_event.old), sa.Integer))
+    with store.read() as connection:
+        key = find_dataset(connection, dataset).id
+        query = sa.select(sa.func.count(), changed).where(
+            _event.dataset == key,
+            sa.or_(_event.surfaced_by == kind, _event.surfaced_by.startswith(f"{kind} · ", autoescape=True)),
+            sa.text("event.kind = 'label'"),
+        )
+        answers, hits = connection.execute(query).one()
+    return answers, hits or 0
 
 
 def release(store: Store, queue: str, who: str) -> None:
@@ -88,16 +115,12 @@ def _answered(connection: sa.Connection, dataset: int, queue: str, who: str | No
     return set(connection.scalars(query if who is None else query.where(_event.who == who)))
 
 
-def _put(connection: sa.Connection, queue: str, samples: list[int], who: str) -> list[int]:
-    """Claim those samples that still exist, and renew this person's other claims."""
+def _put(connection: sa.Connection, queue: str, samples: list[int], who: str) -> None:
+    """Claim samples, and renew this person's other claims."""
     until = (datetime.now(UTC) + timedelta(minutes=MINUTES)).isoformat(timespec="milliseconds")
-    there: set[int] = set()
-    for some in slices(samples):
-        there.update(connection.scalars(sa.select(schema.sample.c.id).where(schema.sample.c.id.in_(some))))
     mine = sa.and_(_claim.queue == queue, _claim.who == who)
     connection.execute(sa.update(schema.claim).where(mine).values(until=until))
-    taken = [sample for sample in samples if sample in there]
-    for sample in taken:
+    for sample in samples:
         connection.execute(
             sa.text(
                 "INSERT INTO claim (queue, sample, who, until) VALUES (:queue, :sample, :who, :until) "
@@ -105,4 +128,3 @@ def _put(connection: sa.Connection, queue: str, samples: list[int], who: str) ->
             ),
             {"queue": queue, "sample": sample, "who": who, "until": until},
         )
-    return taken

@@ -7,6 +7,8 @@ from typing import Any
 
 import streamlit as st
 
+from fer_core.errors import FerError
+
 AHEAD = 40
 """Pictures that the browser has before it needs them."""
 
@@ -51,6 +53,7 @@ def show(
     items: Callable[[int, int], list[Item]],
     store: Callable[[list[Answer]], dict[str, str]],
     *,
+    owner: str,
     hints: bool = True,
 ) -> None:
     """Draw the desk. Call it inside a fragment: each answer runs it again.
@@ -59,19 +62,22 @@ def show(
         sitting: what answers belong to; another sitting begins a new desk.
         classes: (name, key, colour) of each.
         items: items(first, last) by place in the queue.
-        store: stores answers and returns, by answer id, why one was refused. It must take the same
-            answer twice for one.
+        store: stores answers and returns, by answer id, why one can never be stored. It must take the
+            same answer twice for one. What else it raises is said, and the browser sends again.
+        owner: under which the browser keeps answers that are not stored yet, also for a later sitting.
         hints: whether `said` is shown.
     """
     mounted = f"desk {sitting}"
     message = (st.session_state.get(mounted) or {}).get("message") or {}
-    stored, refused = _stored(message, store)
+    stored, refused, trouble = _stored(message, store)
     have = int(message.get("have", 0))
     wanted = items(have, min(have + AHEAD, total)) if have < total else []
     _component()(
         key=mounted,
         data={
             "sitting": sitting,
+            "owner": owner,
+            "trouble": trouble,
             "classes": [{"name": n, "key": k, "colour": c} for n, k, c in classes],
             "total": total,
             "ahead": AHEAD,
@@ -89,15 +95,19 @@ def show(
 
 def _stored(
     message: dict, store: Callable[[list[Answer]], dict[str, str]]
-) -> tuple[list[str], dict[str, str]]:
+) -> tuple[list[str], dict[str, str], str]:
+    """Which answers are stored, which never can be and why, and what goes wrong for now."""
     answers = [
         Answer(str(a["id"]), int(a["sample"]), a.get("label"), a.get("undo"))
         for a in message.get("answers", [])
     ]
     if not answers:
-        return [], {}
-    refused = store(answers)
-    return [a.id for a in answers if a.id not in refused], refused
+        return [], {}, ""
+    try:
+        refused = store(answers)
+    except FerError as error:
+        return [], {}, str(error)
+    return [a.id for a in answers if a.id not in refused], refused, ""
 
 
 @st.cache_resource(show_spinner=False)

@@ -24,9 +24,10 @@ class Desk {
   constructor(root, data) {
     this.root = root
     this.sitting = data.sitting
+    this.owner = data.owner
     this.items = []
     this.at = 0
-    this.waiting = kept(this.sitting)
+    this.waiting = kept(this.owner)
     this.failed = new Map()
     this.told = 0
     this.times = []
@@ -54,15 +55,20 @@ class Desk {
     for (const [id, why] of Object.entries(data.refused)) this.refuse(id, why)
     const before = this.waiting.length
     this.waiting = this.waiting.filter((answer) => !stored.has(answer.id))
-    if (this.waiting.length !== before) keep(this.sitting, this.waiting)
+    if (this.waiting.length !== before) keep(this.owner, this.waiting)
     for (const item of data.items) {
       if (item.place === this.items.length) this.items.push(item)
     }
     this.total = data.total
     this.classes = data.classes
     this.hints = data.hints
+    this.trouble = data.trouble
     this.draw()
-    if (this.items.length - this.at < data.ahead / 2 && this.items.length < this.total) this.tell()
+    // Asked once for each stretch: others may have all that is left.
+    if (this.items.length - this.at < data.ahead / 2 && this.asked !== this.items.length) {
+      this.asked = this.items.length
+      if (this.asked < this.total) this.tell()
+    }
   }
 
   // One message holds everything that is not confirmed yet, so that none can be lost between two runs.
@@ -75,7 +81,7 @@ class Desk {
     const answer = this.waiting.find((each) => each.id === id)
     if (!answer) return
     this.waiting = this.waiting.filter((each) => each.id !== id)
-    keep(this.sitting, this.waiting)
+    keep(this.owner, this.waiting)
     this.failed.set(answer.sample, why)
   }
 
@@ -90,7 +96,7 @@ class Desk {
     this.at += 1
     if (label !== null) {
       this.waiting.push({ id, sample: item.sample, label })
-      keep(this.sitting, this.waiting)
+      keep(this.owner, this.waiting)
     }
     this.draw()
     this.tell()
@@ -103,7 +109,7 @@ class Desk {
     const item = this.items[place]
     if (item.given !== null) {
       this.waiting.push({ id: unique(), sample: item.sample, undo: item.id })
-      keep(this.sitting, this.waiting)
+      keep(this.owner, this.waiting)
       this.tell()
     }
     item.given = undefined
@@ -169,7 +175,7 @@ class Desk {
     const done = this.items.filter((each) => each.given !== undefined).length
     find(".count").textContent = `${done.toLocaleString()} done of ${this.total.toLocaleString()}${this.pace()}`
     const saved = find(".saved")
-    const trouble = [...this.failed.values()][0]
+    const trouble = [...this.failed.values()][0] ?? (this.waiting.length ? this.trouble : "")
     saved.className = "saved" + (trouble ? " bad" : this.waiting.length ? " busy" : "")
     saved.textContent = trouble
       ? `Not stored: ${trouble}`
@@ -226,19 +232,19 @@ function unique() {
   return [...crypto.getRandomValues(new Uint8Array(8))].map((b) => b.toString(16).padStart(2, "0")).join("")
 }
 
-function kept(sitting) {
+function kept(owner) {
   try {
-    return JSON.parse(localStorage.getItem(STORAGE + sitting)) ?? []
+    return JSON.parse(localStorage.getItem(STORAGE + owner)) ?? []
   } catch {
     return []
   }
 }
 
-function keep(sitting, answers) {
+function keep(owner, answers) {
   try {
     answers.length
-      ? localStorage.setItem(STORAGE + sitting, JSON.stringify(answers))
-      : localStorage.removeItem(STORAGE + sitting)
+      ? localStorage.setItem(STORAGE + owner, JSON.stringify(answers))
+      : localStorage.removeItem(STORAGE + owner)
   } catch {
     // A browser without storage still has them in this tab.
   }
