@@ -69,14 +69,39 @@ def done(store: Store, dataset: str, queue: str, who: str | None = None) -> int:
         return len(_answered(connection, find_dataset(connection, dataset).id, queue, who))
 
 
-def answered(store: Store, dataset: str, queue: str, samples: Sequence[int]) -> int:
-    """How many of these samples have an answer in a queue.
+def without_answer(store: Store, dataset: str, queue: str, samples: Sequence[int]) -> list[int]:
+    """Those of some samples that have no answer in a queue yet, in their order.
 
     Raises:
         NotFound: no such dataset.
     """
     with store.read() as connection:
-        return len(_answered(connection, find_dataset(connection, dataset).id, queue, None) & set(samples))
+        busy = _answered(connection, find_dataset(connection, dataset).id, queue, None)
+    return [sample for sample in samples if sample not in busy]
+
+
+def past(
+    store: Store, dataset: str, queue: str, who: str, before: int, skip: int, count: int
+) -> list[tuple[str, int, str | None, str]]:
+    """A person's standing answers in a queue: (batch, sample, label before, answer), the newest last.
+
+    Args:
+        before: answers up to this event of the ledger.
+        skip: so many of the newest are left out.
+
+    Raises:
+        NotFound: no such dataset.
+    """
+    with store.read() as connection:
+        key = find_dataset(connection, dataset).id
+        query = (
+            sa.select(_event.batch, _event.sample, _event.old, _event.new)
+            .where(*_standing(key, queue), _event.who == who, _event.id <= before)
+            .order_by(_event.id.desc())
+            .limit(count)
+            .offset(skip)
+        )
+        return [tuple(row) for row in connection.execute(query)][::-1]
 
 
 def yields(store: Store, dataset: str, kind: str) -> tuple[int, int]:
@@ -105,14 +130,19 @@ def release(store: Store, queue: str, who: str) -> None:
 
 def _answered(connection: sa.Connection, dataset: int, queue: str, who: str | None) -> set[int]:
     """Samples with an answer in this queue that was not taken back."""
+    query = sa.select(_event.sample).where(*_standing(dataset, queue))
+    return set(connection.scalars(query if who is None else query.where(_event.who == who)))
+
+
+def _standing(dataset: int, queue: str) -> tuple[sa.ColumnElement[bool] | sa.TextClause, ...]:
+    """Answers in this queue that were not taken back."""
     later = schema.event.alias("later")
-    query = sa.select(_event.sample).where(
+    return (
         _event.dataset == dataset,
         _event.surfaced_by == queue,
         sa.text("event.kind = 'label'"),
         ~sa.select(later.c.id).where(later.c.undoes == _event.id).correlate(schema.event).exists(),
     )
-    return set(connection.scalars(query if who is None else query.where(_event.who == who)))
 
 
 def _put(connection: sa.Connection, queue: str, samples: list[int], who: str) -> None:

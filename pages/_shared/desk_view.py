@@ -5,15 +5,17 @@ from functools import partial
 import streamlit as st
 
 from fer_core import labels
-from fer_core.dataset import browse, ledger
+from fer_core.dataset import browse, changes, ledger
 from fer_core.dataset.store import Dataset, Store
 from fer_core.errors import BadInput, NotFound
 from fer_core.review import claims
 from fer_core.review.queues import KINDS, Queue
 from pages._shared import address, desk, errors, gallery, labelling, queues_view
-from pages._shared.desk import Answer, Item
+from pages._shared.desk import Answer, Given, Item
 
 _KEYS = "123456789"
+_BACK = 30
+"""Answers of before that are there to go back to; more come when these are used up."""
 
 
 def show(store: Store, dataset: Dataset) -> None:
@@ -49,9 +51,15 @@ def _sitting(store: Store, dataset: Dataset, queue: Queue, who: str, hints: bool
     sitting = st.query_params.get("sitting", "")
     taken = st.session_state.setdefault(f"taken {sitting} {queue.key}", [])
     why = dict(zip(queue.samples.tolist(), queue.why, strict=True))
-    total = len(queue) - claims.done(store, dataset.name, queue.key) + _mine(store, dataset, queue.key, taken)
+    began = st.session_state.setdefault(f"began {sitting}", changes.newest(store, dataset.name))
+    # What this sitting has answered is in its list, and counts as its own.
+    own = len(taken) - len(claims.without_answer(store, dataset.name, queue.key, taken))
+    total = len(queue) - claims.done(store, dataset.name, queue.key) + own
 
     def items(first: int, last: int) -> list[Item]:
+        if first == 0:
+            # A desk that begins anew, as after a reload: what has its answer is past.
+            taken[:] = claims.without_answer(store, dataset.name, queue.key, taken)
         if last > len(taken):
             taken.extend(
                 claims.take(
@@ -70,20 +78,27 @@ def _sitting(store: Store, dataset: Dataset, queue: Queue, who: str, hints: bool
             for t in shown
         ]
 
+    def past(skip: int) -> list[Given]:
+        answers = claims.past(store, dataset.name, queue.key, who, began, skip, _BACK)
+        with store.read() as connection:
+            tiles = {t.sample: t for t in browse.tiles(connection, [sample for _, sample, _, _ in answers])}
+        sources = gallery.thumbnails(store, [tile.image for tile in tiles.values()])
+        return [
+            Given(batch, Item(sample, sources[tiles[sample].image], None if queue.blind else old), answer)
+            for batch, sample, old, answer in answers
+            if sample in tiles
+        ]
+
     desk.show(
         f"{dataset.name} {who} {sitting}",
         _classes(dataset),
         total,
         items,
+        past,
         partial(_keep, store, queue, who, sitting, copies),
         owner=f"{dataset.name} {who}",
         hints=hints,
     )
-
-
-def _mine(store: Store, dataset: Dataset, queue: str, taken: list[int]) -> int:
-    """Pictures of this sitting that have their answer by now: they are in the list, and count as its own."""
-    return claims.answered(store, dataset.name, queue, taken)
 
 
 def _classes(dataset: Dataset) -> list[tuple[str, str, str]]:

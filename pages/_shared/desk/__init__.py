@@ -32,6 +32,20 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Given:
+    """A picture with the answer that this person gave it before.
+
+    Attributes:
+        id: of the answer, by which it is taken back.
+        answer: the label that was given.
+    """
+
+    id: str
+    item: Item
+    answer: str
+
+
+@dataclass(frozen=True)
 class Answer:
     """What a person said.
 
@@ -51,6 +65,7 @@ def show(
     classes: Sequence[tuple[str, str, str]],
     total: int,
     items: Callable[[int, int], list[Item]],
+    past: Callable[[int], list[Given]],
     store: Callable[[list[Answer]], dict[str, str]],
     *,
     owner: str,
@@ -62,6 +77,7 @@ def show(
         sitting: what answers belong to; another sitting begins a new desk.
         classes: (name, key, colour) of each.
         items: items(first, last) by place in the queue.
+        past: answers of before, past(those that are there already), the newest last.
         store: stores answers and returns, by answer id, why one can never be stored. It must take the
             same answer twice for one. What else it raises is said, and the browser sends again.
         owner: under which the browser keeps answers that are not stored yet, also for a later sitting.
@@ -72,6 +88,7 @@ def show(
     stored, refused, trouble = _stored(message, store)
     have = int(message.get("have", 0))
     wanted = items(have, min(have + AHEAD, total)) if have < total else []
+    older = past(int(message.get("past", 0))) if not message or message.get("older") else []
     _component()(
         key=mounted,
         data={
@@ -82,15 +99,17 @@ def show(
             "total": total,
             "ahead": AHEAD,
             "hints": hints,
-            "items": [
-                {"place": place, "sample": i.sample, "src": i.src, "label": i.label, "said": i.said}
-                for place, i in enumerate(wanted, have)
-            ],
+            "items": [{"place": place, **_data(item)} for place, item in enumerate(wanted, have)],
+            "past": [{**_data(given.item), "id": given.id, "given": given.answer} for given in older],
             "stored": stored,
             "refused": refused,
         },
         on_message_change=lambda: None,
     )
+
+
+def _data(item: Item) -> dict[str, Any]:
+    return {"sample": item.sample, "src": item.src, "label": item.label, "said": item.said}
 
 
 def _stored(

@@ -27,6 +27,7 @@ class Desk {
     this.owner = data.owner
     this.items = []
     this.at = 0
+    this.past = 0
     this.waiting = kept(this.owner)
     this.failed = new Map()
     this.told = 0
@@ -56,25 +57,44 @@ class Desk {
     const before = this.waiting.length
     this.waiting = this.waiting.filter((answer) => !stored.has(answer.id))
     if (this.waiting.length !== before) keep(this.owner, this.waiting)
+    this.remember(data.past)
     for (const item of data.items) {
-      if (item.place === this.items.length) this.items.push(item)
+      if (item.place === this.items.length - this.past) this.items.push(item)
     }
+    // The server remembers a desk that this one has replaced: begin again.
+    if (data.items.length && data.items[0].place > this.items.length - this.past) this.tell()
     this.total = data.total
     this.classes = data.classes
     this.hints = data.hints
     this.trouble = data.trouble
     this.draw()
     // Asked once for each stretch: others may have all that is left.
-    if (this.items.length - this.at < data.ahead / 2 && this.asked !== this.items.length) {
-      this.asked = this.items.length
-      if (this.asked < this.total) this.tell()
+    const have = this.items.length - this.past
+    if (this.items.length - this.at < data.ahead / 2 && this.asked !== have) {
+      this.asked = have
+      if (have < this.total) this.tell()
+    }
+  }
+
+  // Answers of earlier sittings, the newest last: to go back to, and to take back.
+  remember(past) {
+    const known = new Set(this.items.map((item) => item.id))
+    const older = past.filter((item) => !known.has(item.id))
+    this.items.unshift(...older)
+    this.past += older.length
+    this.at += older.length
+    this.oldest = this.oldest || (past.length === 0 && this.wanted)
+    if (this.wanted && older.length) {
+      this.wanted = false
+      this.undo()
     }
   }
 
   // One message holds everything that is not confirmed yet, so that none can be lost between two runs.
   tell() {
     this.told += 1
-    this.send({ number: this.told, have: this.items.length, answers: this.waiting })
+    const have = this.items.length - this.past
+    this.send({ number: this.told, have, past: this.past, older: !!this.wanted, answers: this.waiting })
   }
 
   refuse(id, why) {
@@ -105,7 +125,13 @@ class Desk {
   undo() {
     let place = this.at - 1
     while (place >= 0 && this.items[place].given === undefined) place -= 1
-    if (place < 0) return
+    if (place < 0) {
+      if (!this.oldest) {
+        this.wanted = true
+        this.tell()
+      }
+      return
+    }
     const item = this.items[place]
     if (item.given !== null) {
       this.waiting.push({ id: unique(), sample: item.sample, undo: item.id })
@@ -172,7 +198,7 @@ class Desk {
   draw() {
     const item = this.items[this.at]
     const find = (name) => this.root.querySelector(name)
-    const done = this.items.filter((each) => each.given !== undefined).length
+    const done = this.items.slice(this.past).filter((each) => each.given !== undefined).length
     find(".count").textContent = `${done.toLocaleString()} done of ${this.total.toLocaleString()}${this.pace()}`
     const saved = find(".saved")
     const trouble = [...this.failed.values()][0] ?? (this.waiting.length ? this.trouble : "")
@@ -194,7 +220,7 @@ class Desk {
     } else {
       delete picture.dataset.sample
       picture.removeAttribute("src")
-      find(".said").textContent = this.items.length < this.total ? "Loading…" : "That was the last one."
+      find(".said").textContent = this.items.length - this.past < this.total ? "Loading…" : "That was the last one."
     }
     for (const button of this.root.querySelectorAll(".keys button")) {
       const name = button.dataset.name
