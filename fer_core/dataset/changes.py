@@ -146,7 +146,8 @@ def restore(store: Store, dataset: str, version: Version | str, who: str, why: s
                 changed["sample"].tolist(), changed["old"], changed["new"], strict=True
             )
         ]
-        change = ledger.record(connection, rows, who, why=why or f"as in the version {wanted.name}")
+        why = why or f"as in the version {wanted.name}"
+        change = ledger.record(connection, rows, who, why=why, surfaced_by=ledger.BY_RESTORE)
     kept = since.loc[since["kind"] == "added", "sample"]
     return ledger.Change(change.batch, change.events, tuple(kept.tolist()))
 

@@ -11,6 +11,9 @@ from fer_core.dataset import schema
 from fer_core.dataset.store import Store, now, slices
 from fer_core.errors import BadInput, NotFound
 
+BY_RESTORE, BY_FILE = "version", "file"
+"""`surfaced_by` of labels that came with a restored version or an applied file, without a look."""
+
 _event = schema.event.c
 _sample = schema.sample.c
 

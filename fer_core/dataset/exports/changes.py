@@ -78,7 +78,7 @@ def apply_changes(
                     "sample": sample.id, "dataset": found.id, "old": sample.label, "new": new,
                     "why": _why(row),
                 }  # fmt: skip
-        change = ledger.record(connection, list(events.values()), who)
+        change = ledger.record(connection, list(events.values()), who, surfaced_by=ledger.BY_FILE)
     return Applied(change, outcome["already"], outcome["differing"], outcome["missing"])
 
 
