@@ -1,6 +1,6 @@
 """What is wrong with a dataset: each kind of fault, and which samples are suspected of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -14,6 +14,7 @@ from fer_core.dataset import duplicates, measures, schema, versions
 from fer_core.dataset.finders import FINDERS, rare
 from fer_core.dataset.intake import Progress
 from fer_core.dataset.store import Store, find_dataset, now, slices
+from fer_core.errors import BadInput
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "Copies of one picture have different labels, so at least one of them is wrong.",
             "Look at each group and give all of it the right label.",
             grouped=True,
+        ),
+        "suspect": Kind(
+            "Suspect labels",
+            "Networks that never saw the sample find its label improbable.",
+            "Look at each, the likeliest mistakes first, and give it the right label.",
         ),
         "votes": Kind(
             "Outvoted labels",
@@ -108,7 +114,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         ),
     }
 )
-"""All kinds, those that matter most first."""
+"""All kinds, those that matter most first. A checkup finds all but suspects, which folds find
+(training/folds.py) and a checkup leaves alone."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +184,25 @@ def check(store: Store, dataset: str, *, faces: bool = False, progress: Progress
     return checkup
 
 
+def replace(store: Store, dataset: str, kind: str, found: pd.DataFrame) -> None:
+    """Put findings of a kind that no checkup makes in place of those that were there.
+
+    Args:
+        found: columns sample and score; a greater score is a stronger suspicion.
+
+    Raises:
+        NotFound: no such dataset.
+        BadInput: a kind that a checkup makes.
+        Conflict, StorageError: it could not be stored; then nothing was.
+    """
+    if kind in FINDERS or kind not in KINDS:
+        own = ", ".join(name for name in KINDS if name not in FINDERS)
+        raise BadInput(f"Findings that no checkup makes are: {own}. Received: kind={kind!r}.")
+    with store.write() as connection:
+        key = find_dataset(connection, dataset).id
+        _write(connection, key, (kind,), [(key, kind, *row) for row in _rows(found)])
+
+
 def summary(store: Store, dataset: str) -> Checkup | None:
     """What the last `check` found; None before the first.
 
@@ -201,9 +227,10 @@ def summary(store: Store, dataset: str) -> Checkup | None:
         unseen = sa.select(some.c.image).where(~looked.exists()).limit(1)
         all_seen = connection.scalar(unseen) is None
         newest = _newest_event(connection, known.id)
+        suspects = _counted(connection, known.id, _finding.kind.not_in(FINDERS))
     classes = {name: given.get(name, 0) for name in known.label_set.names}
     # Findings come with a checkup and go with their samples, so these two tell whether to count again.
-    counts = _counts(store, known.id, (last.at, sum(given.values())))
+    counts = {**_counts(store, known.id, (last.at, sum(given.values()))), **suspects}
     return Checkup(
         dataset=dataset,
         at=last.at,
@@ -221,10 +248,16 @@ def summary(store: Store, dataset: str) -> Checkup | None:
 
 @lru_cache(maxsize=64)
 def _counts(store: Store, dataset: int, state: tuple[str, int]) -> dict[str, tuple[int, int]]:
-    """Samples and clusters of each kind of finding."""
-    counted = sa.select(_finding.kind, sa.func.count(), sa.func.count(sa.distinct(_finding.cluster)))
+    """Samples and clusters of each kind of finding that a checkup makes."""
     with store.read() as connection:
-        rows = connection.execute(counted.where(_finding.dataset == dataset).group_by(_finding.kind)).all()
+        return _counted(connection, dataset, _finding.kind.in_(FINDERS))
+
+
+def _counted(
+    connection: sa.Connection, dataset: int, which: sa.ColumnElement[bool]
+) -> dict[str, tuple[int, int]]:
+    query = sa.select(_finding.kind, sa.func.count(), sa.func.count(sa.distinct(_finding.cluster)))
+    rows = connection.execute(query.where(_finding.dataset == dataset, which).group_by(_finding.kind)).all()
     return {kind: (samples, groups) for kind, samples, groups in rows}
 
 
@@ -254,22 +287,33 @@ def _newest_event(connection: sa.Connection, dataset: int) -> int | None:
 
 
 def _put(store: Store, dataset: int, place: int, rows: list[tuple], progress: Progress | None) -> None:
-    """Replace the findings of a dataset, all of them or none."""
-    # In the order of the table, which is faster to write.
-    rows.sort(key=lambda row: (row[1], row[2]))
+    """Replace the findings of a checkup, all of them or none."""
     with store.write() as connection:
-        there = set(connection.scalars(sa.select(_sample.id).where(_sample.dataset == dataset)))
-        rows = [row for row in rows if row[2] in there]  # a sample may have been deleted since
-        connection.execute(sa.delete(schema.finding).where(_finding.dataset == dataset))
         connection.execute(sa.delete(schema.checkup).where(schema.checkup.c.dataset == dataset))
         connection.execute(sa.insert(schema.checkup).values(dataset=dataset, event=place, at=now()))
-        done = 0
-        for some in slices(rows, 200):
-            places = ", ".join(["(?, ?, ?, ?, ?)"] * len(some))
-            connection.exec_driver_sql(
-                f"INSERT INTO finding (dataset, kind, sample, score, cluster) VALUES {places}",
-                tuple(chain.from_iterable(some)),
-            )
-            done += len(some)
-            if progress and (done % 5000 == 0 or done == len(rows)):
-                progress(done, len(rows), f"{done:,} findings written")
+        _write(connection, dataset, FINDERS, rows, progress)
+
+
+def _write(
+    connection: sa.Connection,
+    dataset: int,
+    kinds: Iterable[str],
+    rows: list[tuple],
+    progress: Progress | None = None,
+) -> None:
+    """Put rows of dataset, kind, sample, score and cluster in place of all findings of these kinds."""
+    # In the order of the table, which is faster to write.
+    rows = sorted(rows, key=lambda row: (row[1], row[2]))
+    there = set(connection.scalars(sa.select(_sample.id).where(_sample.dataset == dataset)))
+    rows = [row for row in rows if row[2] in there]  # a sample may have been deleted since
+    connection.execute(sa.delete(schema.finding).where(_finding.dataset == dataset, _finding.kind.in_(kinds)))
+    done = 0
+    for some in slices(rows, 200):
+        places = ", ".join(["(?, ?, ?, ?, ?)"] * len(some))
+        connection.exec_driver_sql(
+            f"INSERT INTO finding (dataset, kind, sample, score, cluster) VALUES {places}",
+            tuple(chain.from_iterable(some)),
+        )
+        done += len(some)
+        if progress and (done % 5000 == 0 or done == len(rows)):
+            progress(done, len(rows), f"{done:,} findings written")

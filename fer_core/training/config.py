@@ -12,6 +12,7 @@ from fer_core.zoo import specs
 
 SCHEMA_VERSION = 2
 SCHEDULES = ("cosine", "step", "plateau", "constant")
+MOST_FOLDS = 20
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,9 @@ class TrainingConfig:
             normalisation stays as it is.
         fine_tune_rate: the learning rate's peak after the frozen epochs.
         continued_at: epochs at which a finished run was given more; each stretch has its own schedule.
+        folds, fold: with folds, the training images are dealt into so many parts, and the run learns from
+            all but the part `fold` (0-based): what it says of that part is kept, its model is not
+            (training/folds.py). 0 folds: an ordinary run.
         device: "auto", "cpu", "gpu", "all" (every GPU of this machine) or "cpu:N" (N logical devices).
         threads: CPU threads; 0 takes them all.
         precision: "float32" or "mixed_bfloat16".
@@ -142,6 +146,8 @@ class TrainingConfig:
     unfrozen_layers: int = 0
     fine_tune_rate: float = 1e-4
     continued_at: tuple[int, ...] = ()
+    folds: int = 0
+    fold: int = 0
     seed: int = 0
     device: str = "auto"
     threads: int = 0
@@ -185,6 +191,10 @@ class TrainingConfig:
                 or self.start_from is None,
                 f"input_size must be {spec.smallest} to 1,024": self.input_size is None
                 or spec.smallest <= self.input_size <= 1024,
+                f"folds must be 0 or 2 to {MOST_FOLDS}": self.folds == 0 or 2 <= self.folds <= MOST_FOLDS,
+                "fold must be 0 or more, and less than folds": 0 <= self.fold < max(self.folds, 1),
+                "folds are for networks of expressions that learn labels": not self.folds
+                or (spec.task is specs.EXPRESSION and self.targets == "labels"),
                 "device must be auto, cpu, gpu, all or cpu:N": re.fullmatch(
                     r"auto|cpu|gpu|all|cpu:[1-9]\d?", self.device
                 ),

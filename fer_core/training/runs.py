@@ -11,6 +11,7 @@
       queued            present while the run waits in line; its time says where
       note.txt          what somebody wrote about it
       checkpoint.npz    everything needed to resume after the last whole epoch
+      held_out.npz      of a fold, what its network says of the images it held back (training/folds.py)
       result.json       the model that came of it
 
 The worker inherits an flock on `lock`. The kernel frees it at any death, so there are no process
@@ -285,8 +286,12 @@ def extend(run: Run, epochs: int) -> None:
 
     Raises:
         BadInput: too many epochs.
-        Conflict: the run is at work, or has not trained yet.
+        Conflict: the run is at work, or has not trained yet, or is one of several folds.
     """
+    if run.config.folds:
+        raise Conflict(
+            f"All folds train equally long. Received: {run.id}, a fold. Start all of them with more epochs."
+        )
     if run.state() not in ("finished", "stopped") or not run.epochs():
         raise Conflict(
             f"More epochs are for a run that finished or was stopped. Received: {run.id}, {run.state()}."

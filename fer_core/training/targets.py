@@ -16,6 +16,7 @@ from fer_core.zoo.specs import AFFECT, Task
 AXES = ["valence", "arousal"]
 COPIES, NEAR_COPIES = "copies of validation or test images", "near copies of validation or test images"
 """Why training rows are left out, in words that cards repeat."""
+HELD_OUT = "held out, for the network to judge"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,7 @@ def prepare(
         BadInput: a split is empty, votes are asked for where there are none, or only one class is
             left to learn.
     """
+    held = held_out(manifest, config, label_set, near)["sample"] if config.folds else ()
     task = specs.get(config.spec).task
     if not votes.names(manifest) and (config.targets == "votes" or config.second_head):
         raise BadInput(
@@ -66,6 +68,10 @@ def prepare(
     usable, reason = _usable(manifest, config, label_set, task)
     left_out[reason] = int((~usable & (manifest["split"] == "train").to_numpy()).sum())
     manifest = manifest[usable]
+    if config.folds:
+        hidden = manifest["sample"].isin(held)
+        left_out[HELD_OUT] = int(hidden.sum())
+        manifest = manifest[~hidden]
     splits = []
     for name in ("train", "validation"):
         rows = manifest[manifest["split"] == name]
@@ -81,6 +87,27 @@ def prepare(
             f"A network needs at least two classes to tell apart. Received: one, in {len(splits[0])} images."
         )
     return splits[0], splits[1], {reason: count for reason, count in left_out.items() if count}
+
+
+def held_out(
+    manifest: pd.DataFrame,
+    config: TrainingConfig,
+    label_set: LabelSet,
+    near: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """The training rows that this run's fold holds back, to be judged by a network that never saw them.
+
+    Every training row with a label is in one of the folds. Copies of a picture, near ones too, are in the
+    same, and each label is dealt evenly: like cards, by label, in an order that depends on the seed alone.
+    """
+    rows = manifest[(manifest["split"] == "train") & manifest["label"].isin(label_set.names)]
+    motif = leaks.motifs(rows, near)
+    called = pd.DataFrame({"motif": motif, "label": rows["label"]}).groupby("motif")["label"]
+    groups = pd.DataFrame({"label": called.min(), "size": called.size()}).sort_index()
+    chance = np.random.default_rng(config.seed).random(len(groups))
+    order = np.lexsort((chance, groups["size"], groups["label"]))
+    dealt = pd.Series(np.arange(len(groups)) % config.folds, index=groups.index[order])
+    return rows[(motif.map(dealt) == config.fold).to_numpy()]
 
 
 def leaking(manifest: pd.DataFrame, near: Mapping[str, str] | None = None) -> dict[str, int]:

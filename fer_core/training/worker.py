@@ -22,12 +22,12 @@ import tensorflow as tf
 from fer_core import labels, workspace
 from fer_core.dataset import arrays, duplicates, leaks, versions
 from fer_core.dataset.intake import Progress
-from fer_core.dataset.store import Store
+from fer_core.dataset.store import Store, slices
 from fer_core.errors import BadInput, FerError
 from fer_core.evaluation import report
 from fer_core.imaging import landmarks
 from fer_core.inference.predictor import Predictor
-from fer_core.training import devices, runs, targets, trainer
+from fer_core.training import devices, folds, runs, targets, trainer
 from fer_core.training.batches import Data
 from fer_core.training.config import TrainingConfig
 from fer_core.training.runs import Run
@@ -68,11 +68,21 @@ def main(folder: str) -> int:
     part.write_text(json.dumps(result, indent=1), "utf-8")
     os.replace(part, run.folder / "result.json")
     runs.advance(ended=run)
+    if run.config.folds and result["state"] == "finished":
+        _collect(run)
     return 1 if result["state"] == "failed" else 0
 
 
+def _collect(run: Run) -> None:
+    """With the last fold of a set, write the findings; should that fail, the answers are there."""
+    try:
+        folds.finish(run)
+    except FerError as error:
+        run.append({"kind": "warning", "text": str(error)})
+
+
 def work(run: Run) -> dict:
-    """Train, export, measure, and move the model into the library."""
+    """Train, export, measure, and move the model into the library; a fold leaves answers instead."""
     started = time.time()
     config, manifest = run.config, run.manifest
     spec, label_set = specs.get(config.spec), labels.get(config.label_set)
@@ -134,6 +144,19 @@ def work(run: Run) -> dict:
             )
         return _NO_MODEL
 
+    figure = "val_" + spec.task.key
+    best = max(history, key=lambda event: event[figure])
+    result = {
+        "state": "stopped" if outcome == "stopped" else "finished",
+        "outcome": outcome,
+        "model": None,
+        "best_epoch": best["epoch"] + 1,
+        "figure": spec.task.key,
+        "value": best[figure],
+    }
+    if config.folds and outcome == "stopped":
+        # Folds that learned for shorter than the others would judge otherwise: this one is to be resumed.
+        return result
     run.append({"kind": "exporting"})
     part = run.folder / "model.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -146,8 +169,6 @@ def work(run: Run) -> dict:
     convert.write_model(
         served, spec.task, probe, part, landmarks.of_crops(probe) if config.input.landmarks else None
     )
-    figure = "val_" + spec.task.key
-    best = max(history, key=lambda event: event[figure])
     version = versions.manifest_id(manifest)
     card = Card(
         id=_free_name(config.name or f"{config.spec}-{run.id[:15]}", config),
@@ -189,6 +210,11 @@ def work(run: Run) -> dict:
     if spec.task is EXPRESSION:
         card = _calibrated(card, part, to_validate)
     card.write(part)
+    if config.folds:
+        held = targets.held_out(manifest, config, label_set, near)["sample"]
+        folds.keep(run, held.to_numpy(), _answers(part, images, position.loc[held].to_numpy()))
+        shutil.rmtree(part)
+        return {**result, "held_out": len(held), "seconds": round(time.time() - started, 1)}
     chosen = (used["split"] == "validation").to_numpy()
     evaluations = report.evaluate(
         Predictor.load(part), images[chosen], used[chosen], leaks.trained_on(used, near)
@@ -196,15 +222,7 @@ def work(run: Run) -> dict:
     where = {"dataset": config.dataset, "version": version, "split": "validation"}
     replace(card, evaluations=[{**where, **record} for record in evaluations]).write(part)
     os.replace(part, workspace.folder("models") / card.id)
-    return {
-        "state": "stopped" if outcome == "stopped" else "finished",
-        "outcome": outcome,
-        "model": card.id,
-        "best_epoch": best["epoch"] + 1,
-        "figure": spec.task.key,
-        "value": best[figure],
-        "seconds": round(time.time() - started, 1),
-    }
+    return {**result, "model": card.id, "seconds": round(time.time() - started, 1)}
 
 
 def build(config: TrainingConfig, classes: int) -> keras.Model:
@@ -231,6 +249,8 @@ def _near_copies(
     Kept in the run's folder, so that a resumed run leaves out what it left out before.
     """
     path = run.folder / "copies.json"
+    if not path.exists() and config.folds:
+        folds.take_copies(run)
     if not path.exists():
         found = duplicates.near_copies(Store.open(), config.dataset, manifest["image"], progress=progress)
         part = path.with_name("copies.json.part")
@@ -264,6 +284,12 @@ def _start_from(network: keras.Model, model_id: str) -> None:
     for (origin, layer), fits in zip(pairs, same, strict=True):
         if fits:
             layer.set_weights(origin.get_weights())
+
+
+def _answers(folder: Path, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(N, K) float32 calibrated probabilities for some rows of the pictures."""
+    predictor = Predictor.load(folder)
+    return np.concatenate([predictor.predict(images[some]) for some in slices(rows.tolist(), 1024)])
 
 
 def _calibrated(card: Card, folder: Path, validation: Data) -> Card:

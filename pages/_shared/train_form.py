@@ -189,7 +189,12 @@ def _start(spec: ModelSpec, source: runs.Run | None) -> dict[str, Any]:
     """What the settings stand at first: the run's that is done again, else the network's own."""
     if source is None or source.config.spec != spec.id:
         return dict(spec.training)
-    return json.loads(source.config.to_json()) | {"name": None, "continued_at": ()}
+    return json.loads(source.config.to_json()) | {
+        "name": None,
+        "continued_at": (),
+        "folds": 0,
+        "fold": 0,
+    }
 
 
 def _augmentation(values: Mapping[str, Any]) -> Augmentation:
