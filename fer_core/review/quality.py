@@ -6,7 +6,9 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+import sqlalchemy as sa
 
+from fer_core.dataset import changes, schema
 from fer_core.dataset.store import Store
 from fer_core.evaluation import agreement
 from fer_core.evaluation.agreement import NOBODY, Kappa
@@ -122,6 +124,20 @@ def report(store: Store, dataset: str) -> Report:
     shared = int((counts.sum(axis=1) >= 2).sum())
     together, differing = agreement.fleiss(counts), people.conflicts(votes)
     return Report(tuple(each), classes, pairs, together, shared, differing)
+
+
+def state(store: Store, dataset: str) -> tuple[int, int, int, str]:
+    """While it stays the same, so do the report and the consensus.
+
+    Raises:
+        NotFound: no such dataset.
+    """
+    look, gold = schema.look.c, schema.gold.c
+    newest = changes.newest(store, dataset)
+    with store.read() as connection:
+        looked = connection.scalar(sa.select(sa.func.max(look.id))) or 0
+        count, latest = connection.execute(sa.select(sa.func.count(), sa.func.max(gold.at))).one()
+    return newest, looked, count, latest or ""
 
 
 def pace(answers: pd.DataFrame, seen: pd.DataFrame) -> dict[str, float]:

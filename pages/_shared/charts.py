@@ -47,17 +47,25 @@ def bars(names: Sequence[str], shares: np.ndarray, alt: str) -> None:
     )
 
 
-def confusion(matrix: np.ndarray, names: Sequence[str], key: str, alt: str) -> None:
+def confusion(
+    matrix: np.ndarray,
+    names: Sequence[str],
+    key: str,
+    alt: str,
+    said: tuple[str, str] = ("true", "predicted as"),
+) -> None:
     """Confusion matrix: rows = truth, shade = share of the row, count and row percent in the cell.
 
     Args:
         matrix: (K, K) counts, rows = truth.
+        said: what rows and columns are, in words.
     """
     rows = matrix.sum(axis=1, keepdims=True)
     share = matrix / np.maximum(rows, 1)
+    row, column = said
     hover = [
         [
-            f"true {true}, predicted {guess}: {matrix[i, j]:,} of {int(rows[i, 0]):,} ({share[i, j]:.0%})"
+            f"{row} {true}, {column} {guess}: {matrix[i, j]:,} of {int(rows[i, 0]):,} ({share[i, j]:.0%})"
             for j, guess in enumerate(names)
         ]
         for i, true in enumerate(names)
@@ -75,7 +83,7 @@ def confusion(matrix: np.ndarray, names: Sequence[str], key: str, alt: str) -> N
             textfont={"size": 11},
             hovertext=hover,
             hoverinfo="text",
-            colorscale=_DARK if st.context.theme.type == "dark" else _LIGHT,
+            colorscale=scale(),
             zmin=0,
             zmax=100,
             showscale=False,
@@ -83,10 +91,15 @@ def confusion(matrix: np.ndarray, names: Sequence[str], key: str, alt: str) -> N
             ygap=2,
         )
     )
-    figure.update_xaxes(title="predicted as", side="top", fixedrange=True, showgrid=False, tickangle=-40)
-    figure.update_yaxes(title="true", autorange="reversed", fixedrange=True, showgrid=False, automargin=True)
+    figure.update_xaxes(title=column, side="top", fixedrange=True, showgrid=False, tickangle=-40)
+    figure.update_yaxes(title=row, autorange="reversed", fixedrange=True, showgrid=False, automargin=True)
     plain(figure, height=46 * len(names) + 90)
     st.plotly_chart(figure, key=key, config=BUTTONS, alt=alt)
+
+
+def scale() -> list[list]:
+    """The one hue of all heat maps, for the theme of this visitor."""
+    return _DARK if st.context.theme.type == "dark" else _LIGHT
 
 
 def per_class(
