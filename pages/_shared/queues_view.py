@@ -8,7 +8,7 @@ import streamlit as st
 from fer_core.dataset import browse, findings
 from fer_core.dataset.store import Dataset, Store
 from fer_core.errors import BadInput, NotFound
-from fer_core.review import claims, queues
+from fer_core.review import claims, people, queues
 from fer_core.review.queues import KINDS, Queue
 from pages._shared import address, errors, labelling, resources, trials, words
 
@@ -118,7 +118,7 @@ def build(store: Store, dataset: Dataset) -> Queue | None:
         raise NotFound.of("queue", name, KINDS)
     makers: dict[str, Callable[[Store, Dataset, str], Queue | None]] = {
         "random": _random,
-        "people": _people,
+        "people": lambda store, dataset, split: queues.people(people.votes_of(store, dataset.name)),
         "disagree": _disagree,
         "missed": _missed,
         "blind": _missed,
@@ -188,9 +188,3 @@ def _model(name: str) -> str:
     if not models:
         raise BadInput("This queue asks a model. Received: none in the library. Train one first.")
     return models[0]
-
-
-def _people(store: Store, dataset: Dataset, split: str) -> Queue:
-    from fer_core.review import people
-
-    return queues.people(people.votes_of(store, dataset.name))

@@ -207,7 +207,7 @@ class Desk {
       ? `Not stored: ${trouble}`
       : this.waiting.length
         ? `${this.waiting.length} not stored yet`
-        : done ? "all stored" : ""
+        : this.told ? "all stored" : ""
     const picture = find(".picture")
     this.root.classList.toggle("empty", !item)
     if (item) {
