@@ -35,6 +35,8 @@ class Section:
 
 SECTIONS = {
     "model": Section("One model", "model_view", every_task=True),
+    "all": Section("All models", "all_view", STORE),
+    "versus": Section("Two models", "versus_view", ROWS),
 }
 
 
@@ -74,7 +76,8 @@ def show(store: Store, section: Section, choice: Choice) -> None:
 
 
 def _one(store: Store, trial: Trial, kind: str, sample: int) -> None:
-    if importlib.util.find_spec("pages._shared.why_view") is None:
+    """One face: why it was read so, or what the dataset knows of it."""
+    if trial.card.task != EXPRESSION.id or importlib.util.find_spec("pages._shared.why_view") is None:
         (dataset,) = (found for found in store.datasets() if found.name == trial.rows.dataset)
         sample_view.show(store, dataset, sample, Filter(), "imported")
         return
