@@ -37,6 +37,8 @@ SECTIONS = {
     "model": Section("One model", "model_view", every_task=True),
     "all": Section("All models", "all_view", STORE),
     "versus": Section("Two models", "versus_view", ROWS),
+    "doubt": Section("Can't tell", "certainty_view"),
+    "report": Section("Report", "report_view", every_task=True),
 }
 
 

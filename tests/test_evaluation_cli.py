@@ -14,7 +14,7 @@ from fer_core.dataset.store import Store
 from fer_core.errors import BadInput
 from fer_core.evaluation import chance, register, report, results, tables, trial
 from fer_core.evaluation.answers import WHOLE
-from fer_core.evaluation.trial import Trial
+from fer_core.evaluation.trial import Rows, Trial
 from fer_core.labels import LabelSet
 from fer_core.zoo import library
 from tests import drawn_dataset, learnable
@@ -114,15 +114,15 @@ def test_shuffled_truth_is_chance_and_no_look(space, capsys):
 def test_a_measuring_that_sees_the_truth_fails_its_check(monkeypatch):
     random = np.random.default_rng(0)
     frame = pd.DataFrame({"image": map(str, range(900)), "label": random.choice(["a", "b", "c"], 900)})
-    names = LabelSet("three", ("a", "b", "c"))
+    names, asked = LabelSet("three", ("a", "b", "c")), Rows("drawn", "", "test", frame)
     perfect = np.eye(3)[[names.names.index(label) for label in frame["label"]]]
-    checks = [chance.check(perfect, frame, "labels", names, seed) for seed in range(50)]
+    checks = [chance.check(perfect, asked, "labels", names, seed) for seed in range(50)]
     assert all(check.passed for check in checks)
     accuracies = [check.record["accuracy"] for check in checks]
     assert np.mean(accuracies) == pytest.approx(checks[0].expected, abs=0.01)
     measure = results.of
-    monkeypatch.setattr(results, "of", lambda p, rows, *rest: measure(p, frame, *rest))
-    assert not chance.check(perfect, frame, "labels", names).passed
+    monkeypatch.setattr(results, "of", lambda p, rows, *rest, **more: measure(p, frame, *rest, **more))
+    assert not chance.check(perfect, asked, "labels", names).passed
 
 
 def test_two_models_are_compared_face_by_face(space, capsys, tmp_path):

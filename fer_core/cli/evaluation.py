@@ -19,7 +19,7 @@ from fer_core.zoo import library
 from fer_core.zoo.specs import AFFECT, EXPRESSION, TASKS
 
 SCHEMA_VERSION = 1
-"""Of the records that `evaluate` and `compare` write."""
+"""Of what `compare` writes."""
 
 _TRUTHS = {"raw": "labels", "ferplus": "votes"}
 _VERDICTS = {
@@ -104,10 +104,9 @@ def _evaluate(options: argparse.Namespace) -> int:
         return _shuffle(store, asked, options)
     made = _trial(store, options.model, asked, options)
     expression = made.card.task == EXPRESSION.id
-    # Of the truth that was asked for; other tasks have one only.
-    record = report.record(made.result(kind)) if expression else made.records[0]
+    record = tables.record(made, kind)
     if options.json:
-        _write(options.json, json.dumps(_whole(made, record), indent=1).encode())
+        _write(options.json, json.dumps(record, indent=1).encode())
     if options.csv:
         _write(options.csv, tables.csv(tables.faces(store, made, kind)))
     if options.html:
@@ -125,19 +124,6 @@ def _evaluate(options: argparse.Namespace) -> int:
     for caution in register.cautions(made.card, asked.dataset, asked.split, record["n"], known):
         print(f"\nCaution: {caution}")
     return 0
-
-
-def _whole(made: Trial, record: dict) -> dict:
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "model": made.card.id,
-        "weights": made.card.files["model.tflite"],
-        "dataset": made.rows.dataset,
-        "version": made.rows.version,
-        "split": made.rows.split,
-        "faces": made.faces,
-        **record,
-    }
 
 
 def _say_affect(record: dict) -> None:
@@ -170,7 +156,7 @@ def _shuffle(store: Store, asked: Rows, options: argparse.Namespace) -> int:
     finally:
         _done()
     kind = _TRUTHS[options.labels]
-    check = chance.check(told, asked.frame, kind, predictor.card.labels, seed=options.shuffle)
+    check = chance.check(told, asked, kind, predictor.card.labels, seed=options.shuffle)
     print("A check of the measuring itself, not of the model: the truth was shuffled among the faces.")
     _print(
         {

@@ -4,10 +4,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from fer_core.dataset import votes
 from fer_core.evaluation import report, results
+from fer_core.evaluation.trial import Rows
 from fer_core.labels import LabelSet
 
 _DEVIATIONS = 4.0
@@ -29,19 +29,21 @@ class Check:
     passed: bool
 
 
-def check(answers: np.ndarray, frame: pd.DataFrame, kind: str, label_set: LabelSet, seed: int = 0) -> Check:
+def check(answers: np.ndarray, asked: Rows, kind: str, label_set: LabelSet, seed: int = 0) -> Check:
     """Give each row the truth of another one, and measure as ever.
 
     Args:
-        answers, frame, kind, label_set: as `results.of` takes them.
+        answers: (N, K) for the rows that were asked, over the classes of `label_set`.
+        kind: what counts as true, of results.KINDS.
 
     Raises:
         BadInput: no row has an answer that the model can give.
     """
+    frame = asked.frame
     columns = ["label", *(votes.PREFIX + name for name in votes.names(frame))]
     order = np.random.default_rng(seed).permutation(len(frame))
     shuffled = frame.assign(**{name: frame[name].to_numpy()[order] for name in columns})
-    result = results.of(answers, shuffled, kind, label_set)
+    result = results.of(answers, shuffled, kind, label_set, known=asked.known.get(kind))
     record, n = report.record(result), len(result)
     truths = np.bincount(result.truth, minlength=len(result.label_set))
     given = np.bincount(result.predicted[result.found], minlength=len(result.label_set))

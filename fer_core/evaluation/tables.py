@@ -13,7 +13,25 @@ from fer_core.zoo.specs import AFFECT, EXPRESSION, TASKS
 NO_FACE = "no face found"
 """The prediction where a detector found nothing to answer for."""
 
+SCHEMA_VERSION = 1
+"""Of `record`."""
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def record(trial: Trial, kind: str = "labels") -> dict:
+    """The whole record to take along as JSON: what was measured on what, and every figure.
+
+    Args:
+        kind: what counts as true, of `trial.kinds`; models of other tasks than expressions have one truth.
+
+    Raises:
+        BadInput: no row has an answer that the model can give.
+    """
+    expression = trial.card.task == EXPRESSION.id
+    figures = next(one for one in trial.records if one["kind"] == kind or not expression)
+    weights = trial.card.files["model.tflite"]
+    return {"schema_version": SCHEMA_VERSION, "model": trial.card.id, "weights": weights, **figures}
 
 
 def faces(store: Store, trial: Trial, kind: str = "labels") -> pd.DataFrame:
