@@ -125,6 +125,21 @@ def test_what_a_set_is():
     assert (higher.members >= found.members).all()
 
 
+def test_each_half_is_calibrated_on_the_other():
+    both = drawn(10, 600)
+    found, (first, second) = certainty.crossed(both, 0.9), certainty.halves(both)
+    for mine, other in ((first, second), (second, first)):
+        one = certainty.conformal(both.among(other), both.among(mine), 0.9)
+        assert np.array_equal(found.members[mine], one.members)
+    assert found.places.tolist() == list(range(600)) and np.array_equal(found.truth, both.truth)
+    sure = np.where(np.arange(200) % 4 == 0, np.nan, 0.8)
+    blind = certainty.crossed(result([0, 1] * 100, np.stack([sure, 1 - sure], axis=1)), 0.9)
+    assert (blind.places % 4 != 0).all() and (np.diff(blind.places) > 0).all() and len(blind.places) == 150
+    seen = [certainty.crossed(drawn(seed, 500), 0.9).coverage for seed in range(100)]
+    assert 0.895 < np.mean([share.value for share in seen]) < 0.91
+    assert np.mean([share.low <= 0.9 <= share.high for share in seen]) >= 0.95
+
+
 def test_copies_of_a_picture_stay_in_one_half():
     images = [f"i{n % 40}" for n in range(100)]
     both = result([0, 1] * 50, np.full((100, 2), 0.5), images=images)

@@ -107,7 +107,7 @@ class Sets:
         guarantee: how often the truth should be among them, for faces like those calibrated on.
         each: whether that holds for each expression, or over all faces together.
         cutoffs: (K,) float64, the probability from which an expression is in a set.
-        always: expressions with too few faces to calibrate on, hence in every set.
+        always: expressions with too few faces to calibrate on, hence in every set (of `crossed`: of a half).
         calibrated: how many faces set the cutoffs.
         places: (M,) int64 positions in the measured result of the faces with an answer.
         members: (M, K) bool, the sets; the most probable expression is always in.
@@ -148,6 +148,34 @@ class Sets:
         """K shares: how often the sets of each expression's faces hold it."""
         rows = [self.truth == place for place in range(self.members.shape[1])]
         return tuple(_share(int(self.covered[mine].sum()), int(mine.sum())) for mine in rows)
+
+
+def crossed(result: Result, guarantee: float, each: bool = False, seed: int = 0) -> Sets:
+    """Sets for every face with an answer: each half of them is calibrated on the other.
+
+    Cutoffs are the means of both halves' and `calibrated` the smaller one. One half that happens to be
+    easier makes its own sets hold too often and the other's too seldom, which evens out.
+
+    Raises:
+        BadInput: as `conformal`; half of the faces are there to calibrate on.
+    """
+    first, second = halves(result, seed)
+    both = [(first, second), (second, first)]
+    parts = [conformal(result.among(one), result.among(other), guarantee, each) for one, other in both]
+    places = np.concatenate(
+        [np.flatnonzero(mine)[part.places] for (_, mine), part in zip(both, parts, strict=True)]
+    )
+    order = np.argsort(places)
+    return Sets(
+        guarantee,
+        each,
+        np.mean([part.cutoffs for part in parts], axis=0),
+        tuple(n for n in result.label_set.names if any(n in part.always for part in parts)),
+        min(part.calibrated for part in parts),
+        places[order],
+        np.concatenate([part.members for part in parts])[order],
+        np.concatenate([part.truth for part in parts])[order],
+    )
 
 
 def halves(result: Result, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
