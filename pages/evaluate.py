@@ -1,7 +1,6 @@
 """Every model measured on every dataset, and the faces behind every number."""
 
 import importlib
-import importlib.util
 from dataclasses import dataclass
 
 import streamlit as st
@@ -37,6 +36,8 @@ SECTIONS = {
     "model": Section("One model", "model_view", every_task=True),
     "all": Section("All models", "all_view", STORE),
     "versus": Section("Two models", "versus_view", ROWS),
+    "limits": Section("Robustness", "robustness_view"),
+    "slices": Section("Slices", "slices_view"),
     "doubt": Section("Can't tell", "certainty_view"),
     "report": Section("Report", "report_view", every_task=True),
 }
@@ -61,7 +62,8 @@ def main() -> None:
 
 def show(store: Store, section: Section, choice: Choice) -> None:
     """One section, or one face where the address names one."""
-    if section.of == ROWS:
+    sample = address.number("sample")
+    if section.of == ROWS and sample is None:
         _module(section).show(store, choice.rows, choice.faces, choice.kind)
         return
     task = resources.models()[choice.model].task
@@ -71,20 +73,20 @@ def show(store: Store, section: Section, choice: Choice) -> None:
     trial = evaluation_choice.measured(store, choice.model, choice.rows, choice.faces)
     if trial is None:
         return
-    if (sample := address.number("sample")) is not None:
+    if sample is not None:
         _one(store, trial, choice.kind, sample)
-        return
-    _module(section).show(store, trial, choice.kind)
+    else:
+        _module(section).show(store, trial, choice.kind)
 
 
 def _one(store: Store, trial: Trial, kind: str, sample: int) -> None:
     """One face: why it was read so, or what the dataset knows of it."""
-    if trial.card.task != EXPRESSION.id or importlib.util.find_spec("pages._shared.why_view") is None:
+    if trial.card.task == EXPRESSION.id:
+        cell_view.neighbours(sample)
+        importlib.import_module("pages._shared.why_view").show(store, trial, kind, sample)
+    else:
         (dataset,) = (found for found in store.datasets() if found.name == trial.rows.dataset)
         sample_view.show(store, dataset, sample, Filter(), "imported")
-        return
-    cell_view.neighbours(sample)
-    importlib.import_module("pages._shared.why_view").show(store, trial, kind, sample)
 
 
 def _module(section: Section):

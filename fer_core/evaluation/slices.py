@@ -106,7 +106,7 @@ PROPERTIES = (
     Property("contrast", "Contrast", "standard deviation of the grey levels", "{:g}"),
     Property("sharpness", "Sharpness", "how much fine detail there is, whatever the size", "{:g}", 2),
     Property("size", "Size", "width of the stored picture, px", "{:g} px"),
-    Property("turn", "Head turned", "degrees to the left or right, rough: by a fifth and more", "{:g}°"),
+    Property("turn", "Head turned", "degrees to the left or right; rough, wrong by a fifth or more", "{:g}°"),
     Property("tilt", "Head tilted", "degrees of the line through the eyes", "{:g}°"),
     Property("subject", "Person", "who is shown, where the source says"),
     Property("arrival", "Import", "the import that it came with"),

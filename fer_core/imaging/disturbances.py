@@ -29,7 +29,6 @@ class Disturbance:
     Attributes:
         when: goes on from "It loses … of its accuracy when".
         axis: what the strengths are, with their unit.
-        sign: a strength in a few letters, as "{:g} %".
         strengths: in the order of a chart.
         usual: the one of them at which disturbances are compared: what photos of daily life often have. Ours.
         make: called with the picture, a strength, its (68, 2) landmarks in parts of the side, and a source
@@ -41,7 +40,6 @@ class Disturbance:
     title: str
     when: str
     axis: str
-    sign: str
     strengths: tuple[float, ...]
     usual: float
     make: Callable[[np.ndarray, float, np.ndarray, np.random.Generator], np.ndarray]
@@ -53,8 +51,8 @@ class Disturbance:
         return (*self.strengths[: self.nothing], None, *self.strengths[self.nothing :])
 
     def said(self, strength: float | None) -> str:
-        """A strength for the axis: "20°", "as it is"."""
-        return "as it is" if strength is None else self.sign.format(strength)
+        """A strength for the axis: "20", "as it is"."""
+        return "as it is" if strength is None else f"{strength:g}"
 
 
 def disturbed(
@@ -140,39 +138,39 @@ def _bytes(values: np.ndarray) -> np.ndarray:
 
 DISTURBANCES = (
     Disturbance(
-        "blur", "Blur", "the face is out of focus", "blur, % of the face's width", "{:g} %",
+        "blur", "Blur", "the face is out of focus", "blur, % of the face's width",
         (1, 2, 4, 6, 8), 2, _blurred,
     ),
     Disturbance(
-        "noise", "Noise", "the picture is noisy", "deviation of the noise, grey levels", "{:g}",
+        "noise", "Noise", "the picture is noisy", "deviation of the noise, grey levels",
         (5, 10, 20, 30, 50), 10, _noisy,
     ),
     Disturbance(
-        "light", "Brightness", "the picture is dark", "brightness, times the grey levels", "× {:g}",
+        "light", "Brightness", "the picture is dark", "brightness, times the grey levels",
         (0.2, 0.35, 0.6, 1.5, 2.2), 0.35, _lit, nothing=3,
     ),
     Disturbance(
-        "contrast", "Contrast", "there is little contrast", "contrast that is left, %", "{:g} %",
+        "contrast", "Contrast", "there is little contrast", "contrast that is left, %",
         (70, 50, 30, 20, 10), 30, _flat,
     ),
     Disturbance(
-        "turn", "Rotation", "the head is tilted", "tilt to the left or right, degrees", "{:g}°",
+        "turn", "Rotation", "the head is tilted", "tilt to the left or right, degrees",
         (10, 20, 30, 45, 60), 20, _turned,
     ),
     Disturbance(
-        "eyes", "Eyes covered", "the eyes are covered", "size of the cover, % of eyes and brows", "{:g} %",
+        "eyes", "Eyes covered", "the eyes are covered", "size of the cover, % of eyes and brows",
         (25, 50, 75, 100, 125), 100, _eyeless,
     ),
     Disturbance(
-        "mouth", "Mouth covered", "the mouth is covered", "size of the cover, % of the mouth", "{:g} %",
+        "mouth", "Mouth covered", "the mouth is covered", "size of the cover, % of the mouth",
         (25, 50, 75, 100, 125), 100, _mouthless,
     ),
     Disturbance(
-        "jpeg", "JPEG", "the picture is compressed hard", "JPEG quality, of 100", "{:g}",
+        "jpeg", "JPEG", "the picture is compressed hard", "JPEG quality, of 100",
         (50, 30, 20, 10, 5), 30, _compressed,
     ),
     Disturbance(
-        "small", "Low resolution", "the face is tiny", "width of the face, px", "{:g} px",
+        "small", "Low resolution", "the face is tiny", "width of the face, px",
         (32, 24, 16, 12, 8), 24, _small,
     ),
 )  # fmt: skip
