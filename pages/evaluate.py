@@ -62,8 +62,7 @@ def main() -> None:
 
 def show(store: Store, section: Section, choice: Choice) -> None:
     """One section, or one face where the address names one."""
-    sample = address.number("sample")
-    if section.of == ROWS and sample is None:
+    if section.of == ROWS:
         _module(section).show(store, choice.rows, choice.faces, choice.kind)
         return
     task = resources.models()[choice.model].task
@@ -73,7 +72,7 @@ def show(store: Store, section: Section, choice: Choice) -> None:
     trial = evaluation_choice.measured(store, choice.model, choice.rows, choice.faces)
     if trial is None:
         return
-    if sample is not None:
+    if (sample := address.number("sample")) is not None:
         _one(store, trial, choice.kind, sample)
     else:
         _module(section).show(store, trial, choice.kind)

@@ -45,7 +45,13 @@ def pictures(
         tiles = browse.tiles(connection, part.frame["sample"].tolist())
     grid, bar = f"{key} grid {page} {samples[0]}", st.container()
     chosen = gallery.show(
-        store, tiles, grid, on_open=open_sample, captions=_captions(part), choosing=_may_label(trial), size=92
+        store,
+        tiles,
+        grid,
+        on_open=open_sample,
+        captions=_captions(part),
+        choosing=_may_label(trial),
+        size=104,
     )
     with bar:
         because = f"{trial.card.id}: {surfaced_by}" if surfaced_by else f"evaluation of {trial.card.id}"
@@ -100,13 +106,13 @@ def _captions(part: Result) -> Callable[[Tile], str]:
     )
     said = {}
     for sample, label, true, guess, sureness in rows:
-        read = "no face found" if guess == NO_FACE else f"→ {names[guess]} {words.share(float(sureness))}"
+        read = "no face found" if guess == NO_FACE else f"{names[guess]} {words.share(float(sureness))}"
         said[sample] = label, names[true], read
 
     def caption(tile: Tile) -> str:
         label, true, read = said[tile.sample]
         now = f", now {tile.label or 'no label'}" if (label or None) != tile.label else ""
-        return f"{true}{now}\n{read}"
+        return f"{true}{now} →\n{read}"
 
     return caption
 

@@ -56,7 +56,7 @@ def confusion(matrix: np.ndarray, names: Sequence[str], key: str, alt: str) -> N
     """
     figure = _cells(matrix, names, names, BY_ROW)
     figure.update_traces(hoverinfo="text")
-    _matrix_axes(figure, len(names))
+    _matrix_axes(figure, len(names), len(names))
     st.plotly_chart(figure, key=key, config=BUTTONS, alt=alt)
 
 
@@ -98,14 +98,14 @@ def confusion_to_click(
         **spots,
         mode="markers+text",
         hoverinfo="text",
-        marker={"symbol": "square-open", "size": 38, "opacity": 0, "color": ring, "line": {"width": 3}},
+        marker={"symbol": "square-open", "size": 32, "opacity": 0, "color": ring, "line": {"width": 3}},
         textfont=total,
         selected={"marker": {"opacity": 1}, "textfont": {"color": total["color"]}},
         unselected={"marker": {"opacity": 0}, "textfont": {"color": total["color"]}},
         selectedpoints=[cells.index(ringed)] if ringed in cells else None,
     )
     figure.update_layout(hovermode="closest", hoverdistance=-1)
-    _matrix_axes(figure, len(names) + 1)
+    _matrix_axes(figure, len(names) + 1, len(columns) + 1)
 
     def clicked() -> None:
         points = st.session_state[key]["selection"]["points"]
@@ -205,9 +205,11 @@ def _spots(matrix: np.ndarray, names: Sequence[str], columns: Sequence[str], by:
     }
 
 
-def _matrix_axes(figure: go.Figure, rows: int) -> None:
-    figure.update_xaxes(title="predicted as", side="top", fixedrange=True, showgrid=False, tickangle=-40)
-    figure.update_yaxes(title="true", autorange="reversed", fixedrange=True, showgrid=False, automargin=True)
+def _matrix_axes(figure: go.Figure, rows: int, columns: int) -> None:
+    title = "true ↓ · predicted as →"
+    axes = {"fixedrange": True, "showgrid": False, "ticks": "", "zeroline": False}
+    figure.update_xaxes(title=title, side="top", tickangle=-40, range=[-0.5, columns - 0.5], **axes)
+    figure.update_yaxes(range=[rows - 0.5, -0.5], automargin=True, **axes)
     plain(figure, height=46 * rows + 90)
 
 

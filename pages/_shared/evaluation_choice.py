@@ -92,14 +92,19 @@ def _rows(store: Store, dataset: str, version: str | None, split: str) -> Rows:
     newest = changes.newest(store, dataset)
     key = f"state of {dataset}"
     place = st.session_state.setdefault(key, newest)
-    if version is None and place != newest:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{errors.plain(dataset)}** was edited since these figures were made.")
-            again = st.button("Measure again", icon=":material/refresh:")
-        if again:
-            st.session_state[key] = newest
-            st.rerun()
-    return trials.rows(store, dataset, version, split, place)
+    # As high with the button as without: labels are given further down, where nothing shall jump.
+    with st.container(horizontal=True, vertical_alignment="center", height=44, border=False):
+        found = trials.rows(store, dataset, version, split, place)
+        st.caption(
+            words.many(len(found.frame), "face") + (f" of version {errors.plain(version)}" if version else "")
+        )
+        if version is None and place != newest:
+            st.caption(f"{errors.plain(dataset)} was edited since.")
+            help = "The figures and lists are of the labels as they were when you came."
+            if st.button("Measure again", icon=":material/refresh:", type="tertiary", help=help):
+                st.session_state[key] = newest
+                st.rerun()
+    return found
 
 
 def measured(store: Store, model: str, asked: Rows, faces: str) -> Trial | None:

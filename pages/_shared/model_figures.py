@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from fer_core.evaluation import metrics
+from fer_core.errors import BadInput
+from fer_core.evaluation import metrics, raters
 from fer_core.evaluation.register import Entry
 from fer_core.evaluation.results import Result
 from fer_core.evaluation.trial import Trial
@@ -58,6 +59,8 @@ def show(trial: Trial, result: Result, record: dict) -> None:
         alt="All figures, a column for each kind of truth",
         column_config={"_index": st.column_config.TextColumn("", width="medium")},
     )
+    if people := _people(trial):
+        st.markdown(people)
     with st.expander("What they mean"):
         st.markdown("\n".join(f"- **{title}**: {help}" for title, help in _FIGURES.values()))
 
@@ -88,8 +91,39 @@ def truths(trial: Trial) -> pd.DataFrame:
         cells = {"Accuracy": words.accuracy(record).split(",")[0], "Faces": f"{record['n']:,}"}
         for key, (title, _) in _FIGURES.items():
             cells[title] = words.percent(record[key]) if key in _SHARES else f"{record[key]:.3f}"
-        columns["the dataset's labels" if record["kind"] == "labels" else "most frequent vote"] = cells
+        columns["labels" if record["kind"] == "labels" else "raters' votes"] = cells
     return pd.DataFrame(columns)
+
+
+def _people(trial: Trial) -> str:
+    """The human line in a sentence, "" where nobody voted."""
+    rows = trial.rows
+    key = resources.weights(trial.card), f"{trial.card.temperature:g}", rows.version, rows.split, trial.faces
+    found = _raters(trial, key) if "votes" in trial.kinds else None
+    if found is None:
+        return ""
+    ahead = f"{abs(found.ahead.value) * 100:.1f} ± {_half(found.ahead):.1f} points"
+    return (
+        f"**Beside people**: asked what most of the others see, one rater is right on "
+        f"{words.percent(found.human.value)} ± {_half(found.human):.1f} of {found.n:,} faces, the model on "
+        f"{words.percent(found.model.value)} ± {_half(found.model):.1f}: {ahead} "
+        f"{'more' if found.ahead.value > 0 else 'less'} often. The model's percentages differ from the votes "
+        f"by {words.percent(found.distance.value)} (total variation: the share of votes that would have to "
+        f"change), one rater's answer by {words.percent(found.rater_distance.value)}."
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _raters(_trial: Trial, key: tuple[str, ...]) -> raters.Raters | None:
+    """Kept, because 35,000 faces take half a second."""
+    try:
+        return raters.measure(_trial.result("votes"))
+    except BadInput:
+        return None
+
+
+def _half(mean: raters.Mean) -> float:
+    return (mean.high - mean.low) * 50
 
 
 def looks(known: list[Entry], trial: Trial) -> None:

@@ -10,7 +10,17 @@ from fer_core.evaluation.register import Entry
 from fer_core.evaluation.results import NO_FACE, Result
 from fer_core.evaluation.trial import Trial
 from fer_core.zoo.specs import AFFECT, SIMILARITY
-from pages._shared import address, affect_view, cell_view, charts, errors, figures_view, model_figures, words
+from pages._shared import (
+    address,
+    affect_view,
+    cell_view,
+    charts,
+    errors,
+    figures_view,
+    model_figures,
+    why_view,
+    words,
+)
 
 _ANY, _WRONG, _MISSED = "", "wrong", "no face"
 """In the address, beside the names of classes: any, any but the true one, and a face that was not found."""
@@ -34,6 +44,7 @@ def show(store: Store, trial: Trial, kind: str) -> None:
         _matrix(result, record)
         _cell(store, trial, result)
         model_figures.show(trial, result, record)
+        why_view.averages(store, trial, kind)
     model_figures.looks(known, trial)
 
 
@@ -89,8 +100,9 @@ def _left_out(result: Result) -> list[str]:
     if result.left_out:
         parts = ", ".join(f"{n:,} {name}" for name, n in result.left_out.items())
         said.append(f"Left out, because the model has no such answer or nobody said what is right: {parts}.")
-    if len(result.label_set) == 1:
-        said.append(f"All faces here are {result.label_set.names[0]}: nothing can be mistaken for another.")
+    if len(shown := np.unique(result.truth)) == 1:
+        name = result.label_set.names[int(shown[0])]
+        said.append(f"All faces here are truly {name}: the figures say nothing of other expressions.")
     return said
 
 
