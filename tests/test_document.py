@@ -7,16 +7,18 @@ import re
 import numpy as np
 import pytest
 
-from fer_core.dataset import versions
+from fer_core.dataset import measures, versions
 from fer_core.dataset.store import Store
 from fer_core.errors import BadInput
-from fer_core.evaluation import document, metrics, register, report, trial
+from fer_core.evaluation import document, metrics, register, report, robustness, trial
 from fer_core.evaluation.answers import WHOLE
 from fer_core.evaluation.document import plots
 from fer_core.evaluation.document.plots import Axis, Bar, Line
 from fer_core.evaluation.trial import Trial
+from fer_core.imaging.disturbances import DISTURBANCES
+from fer_core.inference.predictor import Predictor
 from fer_core.labels import LabelSet
-from fer_core.zoo import library
+from fer_core.zoo import library, thresholds
 from tests import drawn_dataset, drawn_fer2013
 from tests.drawn_dataset import picture, row
 
@@ -107,6 +109,14 @@ def test_the_page_is_whole_and_says_what_the_record_says(tmp_path, card):
     assert f"{sure.mean() * 100:.1f} % of the faces get an answer" in page.text
     assert all(sentence in page.text for sentence in card.limitations)
     assert "MIT" in page.text and "54,840 weights" in page.text and "print it to a PDF" in page.text
+
+
+def test_a_threshold_that_was_chosen_here_is_the_one_that_is_told(tmp_path, card):
+    store = store_of(tmp_path, ["happy", "sad", "neutral", "happy"] * 10)
+    thresholds.choose(card, 0.75)
+    page = Page(document.html(store, made(store, card, some_answers(40))))
+    assert "Below 75 % confidence it says can't tell" in page.text
+    assert page.row("Says can't tell")[0][1] == "below 75 % confidence, as was chosen here"
 
 
 def test_whatever_names_and_cards_hold_is_text(tmp_path, card):
@@ -212,6 +222,36 @@ def test_models_of_other_tasks_have_theirs(tmp_path, card):
     page = Page(document.html(store, found))
     assert f"Area under the curve {found.records[0]['auc']:.3f}" in page.text
     assert any(tag == "polyline" for tag, _ in page.tags)
+
+
+def test_limits_are_told_where_they_were_measured(tmp_path):
+    """Nothing is measured for the report: it shows what is kept."""
+    predictor = Predictor.load(library.find(library.DEFAULT).folder)
+    rows = [
+        row(f"v{i}", picture(i, 48) // (1 + i % 2), "happy" if i % 3 else "sad", "validation", subject=EVIL)
+        for i in range(10)
+    ]
+    store = drawn_dataset.here(tmp_path, rows)
+    found = trial.run(store, predictor, trial.rows(store, "faces", None, "validation"))
+    before = Page(document.html(store, found)).text
+    assert "When pictures get worse" not in before and "Brightness" not in before
+    curves = robustness.measure(store, predictor, found.result().among(robustness.drawn(found.result())))
+    measures.measure(store, "faces")
+    text = document.html(store, found)
+    page = Page(text)
+    assert robustness.sentence(robustness.worst(curves)) in page.text
+    for each in DISTURBANCES:
+        (alt,) = re.findall(rf"<title>{each.title}: (.*?)</title>", text)
+        worst = min(curves.at(each, step).mean() for step in each.steps)
+        assert alt == f"{curves.result.right.mean():.0%} as it is, {worst:.0%} at worst"
+    dark, bright = (sum(found.result().right[of::2]) / 5 for of in (1, 0))
+    cells = [cells for cells in page.rows if "Brightness" in cells[0] or cells[0].startswith("below")]
+    (heading, darker), rest = cells[:2], page.rows
+    assert "mean grey level" in heading[0] and darker[1] == "5"
+    assert darker[2].startswith(f"{dark * 100:.1f} % (")
+    (brighter,) = [c for c in rest if c[0].endswith("or more") and c[1] == "5"][:1]
+    assert brighter[2].startswith(f"{bright * 100:.1f} % (")
+    assert EVIL not in page.text, "who is shown is left out"
 
 
 def test_a_chart_puts_each_value_where_its_axes_say():

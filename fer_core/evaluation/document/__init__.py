@@ -7,7 +7,7 @@ import jinja2
 import fer_core
 from fer_core.dataset.store import Store, now
 from fer_core.evaluation import register
-from fer_core.evaluation.document import facts, figures
+from fer_core.evaluation.document import facts, figures, limits
 from fer_core.evaluation.trial import Trial
 from fer_core.zoo.specs import AFFECT, EXPRESSION, SIMILARITY
 
@@ -32,12 +32,14 @@ def html(store: Store, trial: Trial, kind: str = "labels") -> str:
 
     Raises:
         BadInput: no row has an answer that the model can give.
+        StorageError: the thresholds that were chosen here cannot be read.
     """
     card, rows = trial.card, trial.rows
     entries = register.entries(store)
     here = [e for e in entries if (e.dataset, e.version, e.split) == (rows.dataset, rows.version, rows.split)]
     if card.task == EXPRESSION.id:
         shown = figures.expression(trial, kind)
+        shown |= limits.worse_pictures(trial, kind) | limits.which_pictures(store, trial, kind)
     elif card.task == SIMILARITY.id:
         shown = figures.similarity(trial.records[0])
     else:

@@ -8,6 +8,7 @@ from fer_core.errors import NotFound
 from fer_core.evaluation.answers import WHOLE
 from fer_core.evaluation.document.figures import Table, interval
 from fer_core.evaluation.register import ALL, Entry
+from fer_core.zoo import thresholds
 from fer_core.zoo.card import Card
 from fer_core.zoo.specs import AFFECT, EXPRESSION, SIMILARITY, SPECS, TASKS
 
@@ -69,9 +70,7 @@ def tables(card: Card) -> dict[str, dict[str, str]]:
             if card.task == EXPRESSION.id
             else TASKS[card.task].title.lower(),
             "Size": f"{card.parameters:,} weights",
-            "Says can't tell": f"below {card.answer_threshold:.0%} confidence"
-            if card.answer_threshold
-            else "never",
+            "Says can't tell": _threshold(card),
             "Made with": ", ".join(f"{name} {version}" for name, version in card.environment.items())
             or "not recorded",
         },
@@ -109,6 +108,14 @@ def _figures(record: dict) -> tuple[str, ...]:
     clean = f"{interval(free)}, {free['n']:,} faces" if free["n"] else "not known"
     published = f"{interval(record)}, {record['n']:,} faces"
     return published, clean, f"{record['macro_f1']:.3f}", f"{record['ece']:.3f}"
+
+
+def _threshold(card: Card) -> str:
+    value = thresholds.of(card)
+    if card.task != EXPRESSION.id or not value:
+        return "never"
+    chosen = ", as was chosen here" if thresholds.chosen(card) is not None else ""
+    return f"below {value * 100:.0f} % confidence{chosen}"
 
 
 def _recorded(training: dict) -> dict[str, str]:

@@ -11,6 +11,7 @@ from fer_core.evaluation.document import plots
 from fer_core.evaluation.document.plots import Bar, Line
 from fer_core.evaluation.results import Result
 from fer_core.evaluation.trial import Trial
+from fer_core.zoo import thresholds
 
 AGAINST = {"labels": "the dataset's own labels", "votes": "the most frequent vote"}
 
@@ -40,10 +41,11 @@ def expression(trial: Trial, kind: str) -> dict:
 
     Raises:
         BadInput: no row has an answer that the model can give.
+        StorageError: the thresholds that were chosen here cannot be read.
     """
     result = trial.result(kind)
     record = report.record(result)
-    coverage, coverage_note = _coverage(result, trial.card.answer_threshold)
+    coverage, coverage_note = _coverage(result, thresholds.of(trial.card))
     reliability, reliability_note = _reliability(result, record)
     return {
         "record": record,
