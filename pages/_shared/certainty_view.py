@@ -109,22 +109,20 @@ def _whole_percent(curve: Curve, accuracy: float) -> int | None:
 
 def _keep(card: Card, percent: int, used: float) -> None:
     """What the photo page uses now, and the two buttons that change it."""
-    own, kept = f"{card.answer_threshold * 100:.0f} %", False
+    own = f"{card.answer_threshold * 100:.0f} %"
     with errors.guard():
         chosen = thresholds.chosen(card)
         with st.container(horizontal=True, vertical_alignment="center"):
-            if st.button(
+            st.button(
                 f"Use {percent} % on photos",
                 type="primary",
                 disabled=round(used * 100) == percent,
+                on_click=_choose,
+                args=(card, percent / 100),
                 help="The Photo page, its table and `python -m fer_core predict` say can't tell below it.",
-            ):
-                thresholds.choose(card, percent / 100)
-                kept = True
-            if chosen is not None and st.button(f"Back to the model's own, {own}"):
-                thresholds.choose(card, None)
-                st.query_params.pop("sure", None)
-                kept = True
+            )
+            if chosen is not None:
+                st.button(f"Back to the model's own, {own}", on_click=_choose, args=(card, None))
             st.caption(
                 f"Photos are read with {used * 100:.0f} %, chosen here; the model's own is {own}."
                 if chosen is not None
@@ -132,8 +130,13 @@ def _keep(card: Card, percent: int, used: float) -> None:
                 "than right when it was trained.",
                 width="content",
             )
-    if kept:
-        st.rerun()
+
+
+def _choose(card: Card, value: float | None) -> None:
+    with errors.guard():
+        thresholds.choose(card, value)
+        if value is None:
+            address.write("sure", None)
 
 
 def _faces(store: Store, trial: Trial, kind: str, threshold: float) -> None:
