@@ -150,7 +150,7 @@ def _places(
     """By model and dataset."""
     names = [dataset.name for dataset in store.datasets()]
     learnt = {str(card.training.get("dataset")) for card in models.values()}
-    filled = {}
+    filled, state = {}, {name: changes.newest(store, name) for name in names}
     for name in names:
         counts = browse.balance(store, name).groupby("split")["n"].sum()
         filled[name] = [str(split) for split, n in counts.items() if n]
@@ -161,7 +161,7 @@ def _places(
         found[model] = {}
         for name in (name for name in names if filled[name]):
             split = across.split_of(name, filled[name], own if pictures == "most" else learnt)
-            column = _column(store, name, split, truth, changes.newest(store, name))
+            column = _column(store, name, split, truth, state[name])
             obstacle = column.obstacle(card)
             cell = None if obstacle else across.kept(card, column, names)
             found[model][name] = Place(card, titles[model], column, obstacle, cell, name in own)

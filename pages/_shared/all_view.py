@@ -99,13 +99,16 @@ def rows(store: Store, models: Mapping[str, Card], asked: Rows, kind: str) -> li
     """Every model with what the register, else its card, knows of it on these rows: the best first."""
     known = register.entries(store, dataset=asked.dataset, version=asked.version, split=asked.split)
     looks = {entry.weights: entry for entry in known if entry.faces == WHOLE}
+    folders = {entry.id: entry.folder for entry in library.entries()}
     titles, found = across_view.distinct(models), []
     for model, card in models.items():
+        if model not in folders:
+            continue  # deleted a moment ago
         look = looks.get(resources.weights(card))
         told = look.figures if look else [r for r in card.evaluations if _same(r, asked)]
         record = next((r for r in told if r.get("kind") == kind), None)
         at = look.at[:10] if look and record else ""
-        size = speed.size_mb(library.find(model).folder)
+        size = speed.size_mb(folders[model])
         found.append(Row(card, titles[model], record, at, speed.known(card), size))
     return sorted(found, key=lambda row: -row.record["accuracy"] if row.record else 1)
 
@@ -206,6 +209,8 @@ def _cells(row: Row) -> dict[str, object]:
 
 
 _COLUMNS = {
+    # No wider, so that a phone shows the accuracy beside it.
+    "model": st.column_config.TextColumn(width=230),
     "accuracy": st.column_config.NumberColumn(format="%.1f %%", help="Share of the faces read right."),
     "interval": st.column_config.TextColumn(
         "95 % interval", help="Where the accuracy lies on other such faces, in 95 of 100 cases."
@@ -267,6 +272,7 @@ def _chart(table: list[Row]) -> None:
         return
     shares = [record["accuracy"] * 100 for _, record, _ in drawn]
     times = sorted(measured.one for _, _, measured in drawn)
+    middle = math.sqrt(times[0] * times[-1])
     figure = go.Figure(
         go.Scatter(
             x=[measured.one for _, _, measured in drawn],
@@ -281,7 +287,8 @@ def _chart(table: list[Row]) -> None:
             },
             mode="markers+text",
             text=_names(drawn),
-            textposition="middle right",
+            # Names stand towards the middle, where there is room on a phone too.
+            textposition=["middle left" if ms.one > middle else "middle right" for _, _, ms in drawn],
             textfont={"size": 11},
             cliponaxis=False,
             marker={"size": 11, "color": "#2F8F9A"},
@@ -292,8 +299,7 @@ def _chart(table: list[Row]) -> None:
     figure.update_xaxes(
         title="milliseconds a face, on this machine",
         type="log",
-        # Room for the last name on the right.
-        range=[math.log10(times[0] * 0.8), math.log10(times[-1] * 2.5)],
+        range=[math.log10(times[0] * 0.8), math.log10(times[-1] * 1.25)],
         tickvals=[n * 10**e for e in range(-2, 4) for n in (1, 2, 5)],
         fixedrange=True,
         gridcolor="rgba(128,128,128,.25)",
