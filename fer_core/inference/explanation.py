@@ -57,7 +57,8 @@ def heat(
 
     Returns:
         (N, H, W) float32, 0 or larger. Of OCCLUSION: by how much the calibrated probability drops when
-        this place is blurred, the mean over all patches that cover it. Of the others in no unit.
+        a patch over this place is blurred, the weighted mean over the patches that cover it. Of the others
+        in no unit.
 
     Raises:
         BadInput: a kind that there is not, or a model of another task.
@@ -129,21 +130,28 @@ def _occluded(predictor: Predictor, crop: np.ndarray, target: int, points: np.nd
     height, width = crop.shape[:2]
     high, wide = max(2, round(PATCH * height)), max(2, round(PATCH * width))
     blurred = cv2.GaussianBlur(crop, (0, 0), max(high, wide) / 2).reshape(crop.shape)
-    patches = [
-        (slice(max(0, top), top + high), slice(max(0, left), left + wide))
-        for top in np.linspace(-high / 3, height - high * 2 / 3, POSITIONS).round().astype(int)
-        for left in np.linspace(-wide / 3, width - wide * 2 / 3, POSITIONS).round().astype(int)
+    # A frame around the crop spares the patches that reach over its edge their own arithmetic.
+    places = [
+        (slice(top, top + high), slice(left, left + wide))
+        for top in np.linspace(high * 2 / 3, height + high / 3, POSITIONS).round().astype(int)
+        for left in np.linspace(wide * 2 / 3, width + wide / 3, POSITIONS).round().astype(int)
     ]
-    batch = np.repeat(crop[None], len(patches) + 1, axis=0)
-    for picture, patch in zip(batch, patches, strict=False):
-        picture[patch] = blurred[patch]
+    inside = slice(high, high + height), slice(wide, wide + width)
+    batch = np.repeat(crop[None], len(places) + 1, axis=0)
+    covers = np.zeros((height + 2 * high, width + 2 * wide), bool)
+    for picture, place in zip(batch, places, strict=False):
+        covers[place] = True
+        picture[covers[inside]] = blurred[covers[inside]]
+        covers[place] = False
     spread = None if points is None else np.repeat(points[None], len(batch), axis=0)
     answers = calibration.soften(predictor.raw(batch, spread), predictor.card.temperature)[:, target]
-    drops, covered = np.zeros((height, width)), np.zeros((height, width))
-    for patch, answer in zip(patches, answers, strict=False):
-        drops[patch] += answers[-1] - answer
-        covered[patch] += 1
-    return np.maximum(drops / covered, 0).astype(np.float32)
+    # The middle of a patch counts more than its rim: the map is smooth where the patches overlap.
+    weight = np.outer(np.hanning(high + 2)[1:-1], np.hanning(wide + 2)[1:-1])
+    drops, weights = np.zeros((2, *covers.shape))
+    for place, answer in zip(places, answers, strict=False):
+        drops[place] += weight * (answers[-1] - answer)
+        weights[place] += weight
+    return np.maximum(drops[inside] / weights[inside], 0).astype(np.float32)
 
 
 def _differentiated(
