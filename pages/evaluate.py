@@ -1,7 +1,6 @@
 """Every model measured on every dataset, and the faces behind every number."""
 
 import importlib
-import importlib.util
 from dataclasses import dataclass
 
 import streamlit as st
@@ -35,6 +34,12 @@ class Section:
 
 SECTIONS = {
     "model": Section("One model", "model_view", every_task=True),
+    "all": Section("All models", "all_view", STORE),
+    "versus": Section("Two models", "versus_view", ROWS),
+    "limits": Section("Robustness", "robustness_view"),
+    "slices": Section("Slices", "slices_view"),
+    "doubt": Section("Can't tell", "certainty_view"),
+    "report": Section("Report", "report_view", every_task=True),
 }
 
 
@@ -69,17 +74,18 @@ def show(store: Store, section: Section, choice: Choice) -> None:
         return
     if (sample := address.number("sample")) is not None:
         _one(store, trial, choice.kind, sample)
-        return
-    _module(section).show(store, trial, choice.kind)
+    else:
+        _module(section).show(store, trial, choice.kind)
 
 
 def _one(store: Store, trial: Trial, kind: str, sample: int) -> None:
-    if importlib.util.find_spec("pages._shared.why_view") is None:
+    """One face: why it was read so, or what the dataset knows of it."""
+    if trial.card.task == EXPRESSION.id:
+        cell_view.neighbours(sample)
+        importlib.import_module("pages._shared.why_view").show(store, trial, kind, sample)
+    else:
         (dataset,) = (found for found in store.datasets() if found.name == trial.rows.dataset)
         sample_view.show(store, dataset, sample, Filter(), "imported")
-        return
-    cell_view.neighbours(sample)
-    importlib.import_module("pages._shared.why_view").show(store, trial, kind, sample)
 
 
 def _module(section: Section):

@@ -1,4 +1,4 @@
-"""Models across datasets: shared classes, what is left out, both figures, and the work that fills the cells."""
+"""Models across datasets: shared classes, what is left out, both figures, and the work that fills cells."""
 
 import dataclasses
 

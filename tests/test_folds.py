@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from fer_core import cli, labels
 from fer_core.dataset import findings, ledger, versions
@@ -15,7 +16,7 @@ from fer_core.errors import BadInput, Conflict
 from fer_core.training import folds, runs, targets
 from fer_core.training.config import Augmentation, TrainingConfig
 from fer_core.zoo import library
-from tests import learnable
+from tests import learnable, made_runs
 
 FER7 = labels.FER7
 WRONG = 4
@@ -237,6 +238,73 @@ def test_sets_keep_states_and_settings_apart(tmp_path, monkeypatch):
         folds.collect([first[0], changed[0]])
     with pytest.raises(Conflict, match="none of which"):
         folds.collect(first[:1])
+
+
+def test_settings_suit_the_dataset(tmp_path):
+    store = Store.open(tmp_path / "studio.db")
+    learnable.fill(store, count=40)
+    (dataset,) = store.datasets()
+    small, large = (folds.settings(dataset, train) for train in (400, 28_709))
+    assert (small.batch_size, small.epochs) == (16, 60) and (large.batch_size, large.epochs) == (64, 12)
+    assert small.label_set == "fer7" and small.dataset == "halves" and not small.folds
+    assert folds.settings(dataset, 400, spec="mini_xception", epochs=3).epochs == 3
+
+
+# The page.
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    """Builds the page's section Problems on a small dataset; workers do nothing."""
+    monkeypatch.setenv("FER_WORKSPACE", str(tmp_path))
+    learnable.fill(Store.open(), count=40)
+    with made_runs.idle_workers(monkeypatch):
+        yield lambda: _visit(view="problems", data="halves")
+
+
+def _visit(**address):
+    app = AppTest.from_file(str(made_runs.ROOT / "app.py"), default_timeout=60).run()
+    app.switch_page("pages/datasets.py")
+    for key, value in address.items():
+        app.query_params[key] = value
+    app.run()
+    assert not app.exception
+    return app
+
+
+def test_the_page_starts_the_folds_and_shows_how_far_they_are(page):
+    app = made_runs.press(page(), "Look for wrong labels")
+    (found,) = folds.sets("halves")
+    assert found.state == "running" and len(found.runs) == 5 and len(runs.queue()) == 4
+    assert "0 of 5 networks have judged their part" in made_runs.said(app)
+    assert "Look for wrong labels" not in made_runs.labels(app)
+    told(found.runs[1], {})
+    assert "1 of 5 networks" in made_runs.said(page())
+
+
+def test_the_page_goes_on_with_folds_that_stopped(page):
+    rows = versions.manifest(Store.open(), "halves")
+    made = [runs.create(config(fold), rows) for fold in range(5)]
+    for run in made[1:]:
+        told(run, {})
+    app = page()
+    assert "1 of 5 networks have not judged their part" in made_runs.said(app)
+    made_runs.press(app, "Go on")
+    assert made[0].state() == "running" and not runs.queue()
+
+
+def test_the_page_of_a_fold_speaks_of_no_model(page):
+    run = runs.create(config(1), versions.manifest(Store.open(), "halves"))
+    made_runs.begin(run)
+    for number in range(4):
+        made_runs.epoch(run, number)
+    app = made_runs.visit(run=run.id)
+    assert "fold 2 of 5" in made_runs.said(app)
+    made_runs.ended(run, held_out=60)
+    app = made_runs.visit(run=run.id)
+    assert "judged 60 images that it never saw; no model is kept" in made_runs.said(app)
+    assert not {"Open the model", "Continue this run"} & set(made_runs.labels(app))
+    assert "fold 2 of 5" in str(made_runs.visit().dataframe[0].value["Run"].tolist())
 
 
 def test_only_what_no_checkup_makes_can_be_put_in(tmp_path):

@@ -41,6 +41,10 @@ def test_wilson_by_hand_and_by_simulation():
     low, high = metrics.wilson(8, 10)
     assert (low, high) == (pytest.approx(0.4902, abs=1e-4), pytest.approx(0.9433, abs=1e-4))
     assert metrics.wilson(0, 0) == (0.0, 1.0)
+    many = [(8, 10), (0, 0), (0, 5), (5, 5), (700, 1000)]
+    assert list(zip(*metrics.wilson_each(*np.array(many).T), strict=True)) == [
+        pytest.approx(metrics.wilson(*one)) for one in many
+    ]
     hits = np.random.default_rng(0).binomial(500, 0.66, 2000)
     covered = [low <= 0.66 <= high for low, high in (metrics.wilson(int(h), 500) for h in hits)]
     assert 0.94 < np.mean(covered) < 0.96

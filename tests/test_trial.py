@@ -140,6 +140,15 @@ def drawn_frame(names):
     return pd.DataFrame({"sample": range(len(names)), "image": list(map(str, names)), "label": names})
 
 
+def test_a_model_may_be_wrong_with_a_class_that_the_split_does_not_have(store, mine):
+    """Else a split of one class would be all right."""
+    only = trial.rows(store, "faces", None, "train")
+    ledger.relabel(store, [(int(s), "happy") for s in only.frame["sample"]], "Ada")
+    found = trial.run(store, mine, trial.rows(store, "faces", None, "train")).result()
+    assert set(found.truth) == {found.label_set.index("happy")}
+    assert set(found.label_set.names) == {"happy", "sad", "neutral", "angry"}
+
+
 def test_rows_that_are_not_there(store):
     with pytest.raises(BadInput, match="test of faces, which is empty. With images: train, validation"):
         trial.rows(store, "faces", None, "test")

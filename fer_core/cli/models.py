@@ -1,4 +1,4 @@
-"""Commands on models: train, stop, runs, models, evaluate."""
+"""Commands on models: train, stop, runs, models."""
 
 import argparse
 import dataclasses
@@ -8,11 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from fer_core.dataset import arrays, duplicates, leaks, versions
-from fer_core.dataset.store import Store
 from fer_core.errors import BadInput
-from fer_core.evaluation import report
-from fer_core.inference.predictor import Predictor
 from fer_core.labels import LABEL_SETS
 from fer_core.training import runs
 from fer_core.training.config import SCHEDULES, Augmentation, TrainingConfig
@@ -62,14 +58,6 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
     commands.add_parser("runs", help="list training runs").set_defaults(run=_runs)
     commands.add_parser("models", help="list models").set_defaults(run=_models)
-
-    add = commands.add_parser("evaluate", help="measure a model on a split of a dataset")
-    add.add_argument("--model", required=True)
-    add.add_argument("--data", required=True, metavar="NAME[@VERSION]")
-    add.add_argument("--split", default="validation", choices=("train", "validation", "test"))
-    add.add_argument("--labels", default="raw", choices=("raw", "ferplus"), help="the truth: labels or votes")
-    add.add_argument("--json", type=Path, metavar="FILE", help="write the whole record")
-    add.set_defaults(run=_evaluate)
 
 
 def _train(options: argparse.Namespace) -> int:
@@ -208,37 +196,3 @@ def _in_short(entry: library.Entry) -> str:
         return "unmeasured"
     key = specs.TASKS[entry.card.task].key
     return f"{key} {first[key]:.3f} of {first['n']:,} ({first['dataset']} {first['split']})"
-
-
-def _evaluate(options: argparse.Namespace) -> int:
-    name, _, version = options.data.partition("@")
-    store = Store.open()
-    frame = versions.manifest(store, name, version or None)
-    rows = frame[frame["split"] == options.split].reset_index(drop=True)
-    if rows.empty:
-        raise BadInput(f"A split needs images. Received: {options.split} of {options.data}, which is empty.")
-    predictor = Predictor.load(library.find(options.model).folder)
-    compared = frame["image"][frame["split"].isin(("train", options.split))]
-    seen = leaks.trained_on(frame, duplicates.near_copies(store, name, compared).group)
-    records = report.evaluate(predictor, arrays.build(store, rows, predictor.card.input), rows, seen)
-    kind = {"raw": "labels", "ferplus": "votes"}[options.labels]
-    record = next((r for r in records if r["kind"] == kind), records[0])
-    record = {
-        "model": options.model,
-        "dataset": name,
-        "version": versions.manifest_id(frame),
-        "split": options.split,
-        **record,
-    }
-    if options.json:
-        options.json.write_text(json.dumps(record, indent=1), "utf-8")
-    if predictor.card.task != specs.EXPRESSION.id:
-        print(json.dumps({name: value for name, value in record.items() if name != "roc"}, indent=1))
-        return 0
-    free = record["leak_free"]
-    print(
-        f"{record['accuracy']:.2%} ({record['accuracy_low']:.2%} to {record['accuracy_high']:.2%}) "
-        f"of {record['n']:,}; leak-free {free['accuracy']:.2%} of {free['n']:,}; "
-        f"macro F1 {record['macro_f1']:.3f}; ECE {record['ece']:.3f}; left out {record['left_out']}"
-    )
-    return 0

@@ -34,7 +34,10 @@ def _suspects(options: argparse.Namespace) -> int:
     if options.again:
         found = folds.newest(name)
     else:
-        config = folds.settings(store, name, version or None, options.spec, options.epochs)
+        rows = versions.manifest(store, name, version or None)
+        dataset = store.dataset(name)
+        train = int((rows["split"] == "train").sum())
+        config = folds.settings(dataset, train, version or None, options.spec, options.epochs)
         first = folds.start(config, options.folds)[0]
         found = next(one for one in folds.sets(name) if first in one.runs)
         print(f"{options.folds} folds of {config.spec}, {config.epochs} epochs each")

@@ -34,6 +34,16 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
+def wilson_each(hits: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`wilson` of (T,) hits of (T,) n, all at once: (T,) low, (T,) high."""
+    some, z2 = np.maximum(n, 1), Z95 * Z95
+    share = hits / some
+    middle = (share + z2 / (2 * some)) / (1 + z2 / some)
+    half = Z95 / (1 + z2 / some) * np.sqrt(share * (1 - share) / some + z2 / (4 * some * some))
+    low, high = np.maximum(0.0, middle - half), np.minimum(1.0, middle + half)
+    return np.where(n == 0, 0.0, low), np.where(n == 0, 1.0, high)
+
+
 def per_class(matrix: np.ndarray, missed: np.ndarray | int = 0) -> dict[str, np.ndarray]:
     """precision, recall, f1 (K,) float64 and support (K,) int64; 0 where a quotient is undefined.
 
@@ -123,9 +133,8 @@ def reliability(right: np.ndarray, confidence: np.ndarray, bins: int = BINS) -> 
     n, hits = (np.bincount(where, weights=w, minlength=bins) for w in (np.ones(len(where)), right))
     total = np.bincount(where, weights=confidence, minlength=bins)
     some = np.where(n > 0, n, np.nan)
-    intervals = np.array([wilson(int(h), int(m)) for h, m in zip(hits, n, strict=True)])
     edges = np.linspace(0, 1, bins + 1)
-    return Reliability(edges, n.astype(np.int64), total / some, hits / some, intervals[:, 0], intervals[:, 1])
+    return Reliability(edges, n.astype(np.int64), total / some, hits / some, *wilson_each(hits, n))
 
 
 def _bin(confidence: np.ndarray, bins: int) -> np.ndarray:

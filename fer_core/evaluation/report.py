@@ -1,5 +1,7 @@
 """Measuring a model on a split of a dataset, through the same predictor that serves photos."""
 
+from collections.abc import Collection, Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -22,19 +24,21 @@ def evaluate(
     images: np.ndarray,
     frame: pd.DataFrame,
     seen_images: set[str] | frozenset[str] | None = frozenset(),
+    known: Mapping[str, Collection[str]] | None = None,
 ) -> list[dict]:
     """The records of a model on some rows, one for each kind of truth that they have.
 
     Args:
         images: (N, H, W, C) uint8 inputs of the frame's rows.
         seen_images: as for `results.of`.
+        known: as for `results.truth`, for each kind of truth.
 
     Raises:
         BadInput: no row has an answer.
     """
     expression = predictor.card.task == EXPRESSION.id
     answers = predictor.predict(images) if expression else predictor.raw(images)
-    return records(answers, frame, predictor.card, seen_images)
+    return records(answers, frame, predictor.card, seen_images, known)
 
 
 def records(
@@ -42,6 +46,7 @@ def records(
     frame: pd.DataFrame,
     card: Card,
     seen_images: set[str] | frozenset[str] | None = frozenset(),
+    known: Mapping[str, Collection[str]] | None = None,
 ) -> list[dict]:
     """The records of answers that were given: (N, outputs) for the frame's rows, see `answers.of`.
 
@@ -58,7 +63,10 @@ def records(
         found = ~np.isnan(answers[:, 0])
         return [{"kind": "similarity", **verification.measure(answers[found], frame[found])}]
     return [
-        {"copies": EXACT_AND_NEAR, **measure(answers, frame, kind, card.labels, seen_images)}
+        {
+            "copies": EXACT_AND_NEAR,
+            **measure(answers, frame, kind, card.labels, seen_images, (known or {}).get(kind)),
+        }
         for kind in kinds(frame)
     ]
 
@@ -74,9 +82,10 @@ def measure(
     kind: str,
     label_set: LabelSet,
     seen_images: set[str] | frozenset[str] | None = frozenset(),
+    known: Collection[str] | None = None,
 ) -> dict:
     """The record of answers to some rows; for the arguments and what is raised see `results.of`."""
-    return record(results.of(probabilities, frame, kind, label_set, seen_images))
+    return record(results.of(probabilities, frame, kind, label_set, seen_images, known))
 
 
 def record(result: Result) -> dict:

@@ -1,5 +1,6 @@
 """What a model answered and what is true, row by row: the images behind every figure."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -108,6 +109,7 @@ def of(
     kind: str,
     label_set: LabelSet,
     seen_images: set[str] | frozenset[str] | None = frozenset(),
+    known: Collection[str] | None = None,
 ) -> Result:
     """A model's answers beside the truth, over the classes that model and dataset share.
 
@@ -115,11 +117,12 @@ def of(
         probabilities: (N, classes of `label_set`) float32 for the frame's rows; NaN where no face was found.
         seen_images: ids of pictures that the model was trained on, exactly or nearly; None where nobody
             knows.
+        known: as for `truth`.
 
     Raises:
         BadInput: no row has an answer that the model can give.
     """
-    answer = truth(frame, kind, label_set)
+    answer = truth(frame, kind, label_set, known)
     columns = [label_set.names.index(name) for name in answer.label_set.names]
     shared = probabilities[answer.rows][:, columns]
     shared = shared / np.maximum(shared.sum(axis=1, keepdims=True), 1e-12)
@@ -128,21 +131,23 @@ def of(
     return Result(kind, rows, answer.label_set, answer.index, shared, leaked, answer.left_out)
 
 
-def truth(frame: pd.DataFrame, kind: str, label_set: LabelSet) -> Truth:
+def truth(frame: pd.DataFrame, kind: str, label_set: LabelSet, known: Collection[str] | None = None) -> Truth:
     """The right answers for a model with these classes.
 
     Args:
         frame: rows of a manifest.
         kind: "labels" for the dataset's own, "votes" for the most frequent vote (the FER+ protocol:
             rows that most raters called unknown or not a face have no answer).
+        known: the names that the whole dataset knows (`names`): a model may answer one that happens not
+            to be among these rows, and be wrong. None takes those among the rows.
 
     Raises:
         BadInput: no row has an answer.
     """
     if kind not in KINDS:
         raise BadInput(f"Truth is one of {', '.join(KINDS)}. Received: {kind!r}.")
-    answers = votes.plurality(frame) if kind == "votes" else frame["label"].fillna("").to_numpy(object)
-    known = set(answers[answers != ""])
+    answers = _answers(frame, kind)
+    known = names(frame, kind) if known is None else known
     shared = LabelSet(label_set.name, tuple(n for n in label_set.names if n in known))
     usable = np.isin(answers.astype(str), shared.names)
     if not usable.any():
@@ -153,3 +158,13 @@ def truth(frame: pd.DataFrame, kind: str, label_set: LabelSet) -> Truth:
     outside = pd.Series(answers[~usable]).replace("", "no answer").value_counts()
     index = np.array([shared.names.index(a) for a in answers[usable]], np.int64)
     return Truth(usable, index, shared, {str(name): int(n) for name, n in outside.items()})
+
+
+def names(frame: pd.DataFrame, kind: str) -> frozenset[str]:
+    """The answers that occur in some rows of a manifest."""
+    return frozenset(_answers(frame, kind)) - {""}
+
+
+def _answers(frame: pd.DataFrame, kind: str) -> np.ndarray:
+    """(N,) object names, "" for none."""
+    return votes.plurality(frame) if kind == "votes" else frame["label"].fillna("").to_numpy(object)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -30,12 +31,14 @@ class Rows:
         version: `manifest_id` of the whole manifest.
         split: its name, or register.ALL.
         frame: the rows of the split, numbered from 0.
+        known: for each kind of truth the names that occur in the whole manifest, see `results.truth`.
     """
 
     dataset: str
     version: str
     split: str
     frame: pd.DataFrame
+    known: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +71,9 @@ class Trial:
             BadInput: no row has an answer that the model can give.
         """
         if kind not in self._results:
-            self._results[kind] = results.of(self.answers, self.rows.frame, kind, self.card.labels, self.seen)
+            self._results[kind] = results.of(
+                self.answers, self.rows.frame, kind, self.card.labels, self.seen, self.rows.known.get(kind)
+            )
         return self._results[kind]
 
     @cached_property
@@ -79,7 +84,7 @@ class Trial:
             BadInput: no row has an answer.
         """
         where = {"dataset": self.rows.dataset, "version": self.rows.version, "split": self.rows.split}
-        found = report.records(self.answers, self.rows.frame, self.card, self.seen)
+        found = report.records(self.answers, self.rows.frame, self.card, self.seen, self.rows.known)
         return [{**where, "faces": self.faces, **record} for record in found]
 
 
@@ -103,7 +108,8 @@ def rows(store: Store, dataset: str, version: str | None, split: str) -> Rows:
         raise BadInput(
             f"A split needs images. Received: {split} of {dataset}, which is empty. With images: {filled}."
         )
-    return Rows(dataset, versions.manifest_id(whole), split, frame)
+    known = {kind: results.names(whole, kind) for kind in report.kinds(whole)}
+    return Rows(dataset, versions.manifest_id(whole), split, frame, known)
 
 
 def run(

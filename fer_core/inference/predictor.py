@@ -79,25 +79,43 @@ class Predictor:
         self._must_answer(AFFECT)
         return self.raw(batch)
 
-    def raw(self, batch: np.ndarray) -> np.ndarray:
-        """The task's answer, before the temperature: what the temperature is fitted on."""
+    def raw(self, batch: np.ndarray, points: np.ndarray | None = None) -> np.ndarray:
+        """The task's answer, before the temperature: what the temperature is fitted on.
+
+        Args:
+            points: (N, 68, 2) landmarks of the inputs for a network that takes them; None looks for them.
+        """
+        self._must_fit(batch)
+        if self.card.flip_average:
+            return self.both_ways(batch, points).mean(axis=0)
+        return self._run(batch, self._points(batch, points))
+
+    def both_ways(self, batch: np.ndarray, points: np.ndarray | None = None) -> np.ndarray:
+        """(2, N, outputs) float32: the answers to the inputs and to their mirror images, before any
+        average and the temperature; for the arguments see `raw`."""
+        self._must_fit(batch)
+        points = self._points(batch, points)
+        if points is not None:
+            points = np.concatenate([points, landmarks.mirrored(points)])
+        both = self._run(np.concatenate([batch, batch[:, :, ::-1]]), points)
+        return both.reshape(2, len(batch), both.shape[1])
+
+    def embed(self, batch: np.ndarray) -> np.ndarray:
+        """(N, E) float32 features of the layer before the answer."""
+        return self._network.run(batch, ("embedding",), self._points(batch, None))["embedding"]
+
+    def _points(self, batch: np.ndarray, known: np.ndarray | None) -> np.ndarray | None:
+        """The landmarks that the network takes beside its pictures; None where it takes none."""
+        if not self.card.input.landmarks:
+            return None
+        return landmarks.of_crops(batch) if known is None else known
+
+    def _must_fit(self, batch: np.ndarray) -> None:
         if batch.dtype != np.uint8 or batch.shape[1:] != self.card.input.shape:
             raise BadInput(
                 f"{self.card.id} wants (N, {', '.join(map(str, self.card.input.shape))}) uint8. "
                 f"Received: shape={batch.shape}, dtype={batch.dtype}."
             )
-        points = landmarks.of_crops(batch) if self.card.input.landmarks else None
-        if not self.card.flip_average:
-            return self._run(batch, points)
-        if points is not None:
-            points = np.concatenate([points, landmarks.mirrored(points)])
-        both = self._run(np.concatenate([batch, batch[:, :, ::-1]]), points)
-        return (both[: len(batch)] + both[len(batch) :]) / 2
-
-    def embed(self, batch: np.ndarray) -> np.ndarray:
-        """(N, E) float32 features of the layer before the answer."""
-        points = landmarks.of_crops(batch) if self.card.input.landmarks else None
-        return self._network.run(batch, ("embedding",), points)["embedding"]
 
     def _run(self, batch: np.ndarray, points: np.ndarray | None) -> np.ndarray:
         output = specs.TASKS[self.card.task].output

@@ -24,7 +24,7 @@ from fer_core.dataset import arrays, duplicates, leaks, versions
 from fer_core.dataset.intake import Progress
 from fer_core.dataset.store import Store, slices
 from fer_core.errors import BadInput, FerError
-from fer_core.evaluation import report
+from fer_core.evaluation import report, results
 from fer_core.imaging import landmarks
 from fer_core.inference.predictor import Predictor
 from fer_core.training import devices, folds, runs, targets, trainer
@@ -216,8 +216,9 @@ def work(run: Run) -> dict:
         shutil.rmtree(part)
         return {**result, "held_out": len(held), "seconds": round(time.time() - started, 1)}
     chosen = (used["split"] == "validation").to_numpy()
+    known = {kind: results.names(manifest, kind) for kind in report.kinds(manifest)}
     evaluations = report.evaluate(
-        Predictor.load(part), images[chosen], used[chosen], leaks.trained_on(used, near)
+        Predictor.load(part), images[chosen], used[chosen], leaks.trained_on(used, near), known
     )
     where = {"dataset": config.dataset, "version": version, "split": "validation"}
     replace(card, evaluations=[{**where, **record} for record in evaluations]).write(part)

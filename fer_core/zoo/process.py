@@ -82,6 +82,11 @@ def serve(work: Callable[[list[str], Progress], dict]) -> int:
     return 0
 
 
+def error(values: dict) -> FerError:
+    """What a worker said went wrong, {"error", "kind"}, as the error that it was there."""
+    return _KINDS.get(values.get("kind", ""), BadModel)(values["error"])
+
+
 def in_short(error: Exception) -> str:
     """The first words of a foreign error, for the middle of a sentence."""
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
@@ -113,7 +118,7 @@ def _follow(
             )
         values = json.loads(line)
         if "error" in values:
-            raise _KINDS.get(values.get("kind", ""), BadModel)(values["error"])
+            raise error(values)
         if "result" in values:
             return values["result"]
         said = values["done"], values["total"], values["text"]

@@ -89,3 +89,11 @@ def number(name: str, default: int | None = None) -> int | None:
     """A whole number from the address; the default where there is none."""
     text = st.query_params.get(name, "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 16 else default
+
+
+def write(name: str, value: object) -> None:
+    """Let the address say `?name=value`, or no such name where it is None; the rest stays. For callbacks."""
+    if value is None:
+        st.query_params.pop(name, None)
+    else:
+        st.query_params[name] = str(value)

@@ -6,12 +6,13 @@ import numpy as np
 import streamlit as st
 
 from fer_core import labels
-from fer_core.imaging import draw
+from fer_core.imaging import draw, landmarks
 from fer_core.imaging.decode import decode_image
 from fer_core.imaging.detectors.base import shrunk
 from fer_core.imaging.faces import Box
+from fer_core.inference import explanation
 from fer_core.inference.photo import FaceResult, PhotoResult
-from pages._shared import charts, errors, words
+from pages._shared import charts, errors, heat, resources, words
 from pages._shared.tray import Item
 
 _CROP = 144
@@ -98,17 +99,34 @@ def _details(item: Item, result: PhotoResult) -> None:
     names = result.labels.names
     alt = ", ".join(f"{n} {p:.0%}" for n, p in zip(names, face.probabilities, strict=True))
     charts.bars(names, face.probabilities, f"Probabilities of face {number}: {alt}")
+    if st.toggle("Why?", key=f"why {item.number}", help="Shows what in the crop speaks for the answer."):
+        with errors.guard():
+            _why(result, face, f"heat {item.number}")
+        return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.image(_enlarged(face), width=_CROP, alt=f"The crop of face {number} that the network saw")
+        crop = heat.enlarged(face.crop, _CROP)
+        st.image(crop, width=_CROP, alt=f"The crop of face {number} that the network saw")
         height, width, channels = face.crop.shape
         grey = "grey" if channels == 1 else "colour"
         st.caption(f"What the network saw:\n\n{width} × {height} px, {grey}", width=150)
 
 
-def _enlarged(face: FaceResult) -> np.ndarray:
-    """The crop with each of its pixels drawn as a square: nothing smoothed, nothing added."""
-    times = max(1, 2 * _CROP // face.crop.shape[0])
-    return face.crop.repeat(times, axis=0).repeat(times, axis=1).squeeze()
+def _why(result: PhotoResult, face: FaceResult, key: str) -> None:
+    """The crop under a heat map, and a sentence; nothing of it is kept."""
+    predictor = resources.predictor(result.model)
+    crops, guess = face.crop[None], np.array([face.probabilities.argmax()])
+    label = result.labels.names[int(guess[0])]
+    with st.spinner("Looking into the network…", show_time=True):
+        (occluded,) = explanation.heat(predictor, crops, guess)
+    part = explanation.mostly(occluded, landmarks.of_crops(crops)[0])
+    st.markdown(errors.plain(heat.rests_on(label, occluded, part)))
+
+    def of(kind: str) -> np.ndarray:
+        if kind == explanation.OCCLUSION:
+            return occluded
+        return explanation.heat(predictor, crops, guess, kind)[0]
+
+    heat.show(face.crop, of, label, key)
 
 
 def _other_ways(item: Item, result: PhotoResult) -> Box | None:

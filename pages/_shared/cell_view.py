@@ -1,6 +1,7 @@
 """The faces behind a number: worst first, each with what is true and what was read, to open and to mend."""
 
 import secrets
+from collections.abc import Callable
 
 import numpy as np
 import streamlit as st
@@ -44,7 +45,13 @@ def pictures(
         tiles = browse.tiles(connection, part.frame["sample"].tolist())
     grid, bar = f"{key} grid {page} {samples[0]}", st.container()
     chosen = gallery.show(
-        store, tiles, grid, on_open=open_sample, captions=_captions(part), choosing=_may_label(trial), size=92
+        store,
+        tiles,
+        grid,
+        on_open=open_sample,
+        captions=_captions(part),
+        choosing=_may_label(trial),
+        size=104,
     )
     with bar:
         because = f"{trial.card.id}: {surfaced_by}" if surfaced_by else f"evaluation of {trial.card.id}"
@@ -91,27 +98,28 @@ def neighbours(sample: int) -> None:
             st.button(title, disabled=to is None, on_click=open_sample, args=(to,), shortcut=shortcut)
 
 
-def _captions(part: Result):
-    """ "sad → neutral 82 %", and the label that a face has by now where it was changed."""
+def _captions(part: Result) -> Callable[[Tile], str]:
+    """What is true, with the label that a face has by now where it was changed; below it what was read."""
     names = part.label_set.names
-    was = dict(zip(part.frame["sample"], part.frame["label"], strict=True))
+    rows = zip(
+        part.frame["sample"], part.frame["label"], part.truth, part.predicted, part.confidence, strict=True
+    )
     said = {}
-    for sample, true, guess, sureness in zip(
-        part.frame["sample"], part.truth, part.predicted, part.confidence, strict=True
-    ):
+    for sample, label, true, guess, sureness in rows:
         read = "no face found" if guess == NO_FACE else f"{names[guess]} {words.share(float(sureness))}"
-        said[sample] = f"{names[true]} → {read}"
+        said[sample] = label, names[true], read
 
     def caption(tile: Tile) -> str:
-        changed = (was[tile.sample] or None) != tile.label
-        return said[tile.sample] + (f", now {tile.label or 'no label'}" if changed else "")
+        label, true, read = said[tile.sample]
+        now = f", now {tile.label or 'no label'}" if (label or None) != tile.label else ""
+        return f"{true}{now} →\n{read}"
 
     return caption
 
 
 def _may_label(trial: Trial) -> bool:
     """Whoever mends only what a model got wrong makes it look better than it is: never in a test."""
-    return trial.rows.split != "test"
+    return not (trial.rows.frame["split"] == "test").any()
 
 
 def _act(store: Store, trial: Trial, samples: list[int], chosen: list[int], grid: str, because: str) -> None:

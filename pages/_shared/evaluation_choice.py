@@ -25,7 +25,7 @@ _NOW = ""
 _SPLITS = ("validation", "test", "train", "none")
 """The first that has pictures is shown first: looking at a test split is a decision."""
 
-_TRUTHS = {"labels": "the dataset's labels", "votes": "most frequent vote"}
+_TRUTHS = {"labels": "labels", "votes": "raters' votes"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +59,13 @@ def ask(store: Store) -> Choice | None:
         return None
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         model = _field("Model", list(models), "model", lambda id: models[id].title, 280)
-        dataset = _field("Dataset", datasets, "data", str, 170)
+        dataset = _field("Dataset", datasets, "data", str, 130)
         _forget_another(dataset)
         counts = browse.balance(store, dataset).groupby("split")["n"].sum()
         splits = [split for split in _SPLITS if counts.get(split)] or list(_SPLITS[:1])
-        split = _field("Split", splits, "split", _split, 130, "The part of the dataset that is measured on.")
-        truth = st.container(width=200)
+        splits += [register.ALL] if len(splits) > 1 else []
+        split = _field("Split", splits, "split", _split, 120, "The part of the dataset that is measured on.")
+        truth = st.container(width=140)
         with st.popover("More"):
             names = [version.name for version in versions.versions(store, dataset)][::-1]
             version = address.select("Version", [_NOW, *names], "version", lambda name: name or "now")
@@ -77,7 +78,7 @@ def ask(store: Store) -> Choice | None:
             )
     rows = _rows(store, dataset, version or None, split)
     with truth:
-        help = "What an answer is compared with."
+        help = "What an answer is compared with: one label, or what most raters saw."
         kind = address.select("Right is", report.kinds(rows.frame), "truth", _TRUTHS.__getitem__, help)
     return Choice(model, rows, kind, faces)
 
@@ -91,14 +92,19 @@ def _rows(store: Store, dataset: str, version: str | None, split: str) -> Rows:
     newest = changes.newest(store, dataset)
     key = f"state of {dataset}"
     place = st.session_state.setdefault(key, newest)
-    if version is None and place != newest:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{errors.plain(dataset)}** was edited since these figures were made.")
-            again = st.button("Measure again", icon=":material/refresh:")
-        if again:
-            st.session_state[key] = newest
-            st.rerun()
-    return trials.rows(store, dataset, version, split, place)
+    # As high with the button as without: labels are given further down, where nothing shall jump.
+    with st.container(horizontal=True, vertical_alignment="center", height=44, border=False):
+        found = trials.rows(store, dataset, version, split, place)
+        st.caption(
+            words.many(len(found.frame), "face") + (f" of version {errors.plain(version)}" if version else "")
+        )
+        if version is None and place != newest:
+            st.caption(f"{errors.plain(dataset)} was edited since.")
+            help = "The figures and lists are of the labels as they were when you came."
+            if st.button("Measure again", icon=":material/refresh:", type="tertiary", help=help):
+                st.session_state[key] = newest
+                st.rerun()
+    return found
 
 
 def measured(store: Store, model: str, asked: Rows, faces: str) -> Trial | None:
@@ -112,7 +118,7 @@ def measured(store: Store, model: str, asked: Rows, faces: str) -> Trial | None:
     assert card is not None
     if trials.made(card, asked, faces) is None:
         _fits(card, asked)
-        if asked.split == "test" and not _agreed(store, card, asked, faces):
+        if (asked.frame["split"] == "test").any() and not _agreed(store, card, asked, faces):
             return None
     return trials.get(store, model, asked, faces)
 
@@ -173,7 +179,7 @@ def _forget_another(dataset: str) -> None:
 
 
 def _split(name: str) -> str:
-    return "no split" if name == "none" else name
+    return {"none": "no split", register.ALL: "every picture"}.get(name, name)
 
 
 def _faces(name: str) -> str:

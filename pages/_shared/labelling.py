@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from fer_core import labels
 from fer_core.dataset import ledger
+from fer_core.dataset.browse import Tile
 from fer_core.dataset.store import Store
 from pages._shared import errors, words
 
+_KEYS = {labels.NOT_A_FACE: "0", labels.UNSURE: "u"}
 _WHO, _LAST = "who", "last change"
 
 
@@ -40,6 +43,30 @@ def give(store: Store, samples: Sequence[int], label: str, surfaced_by: str) -> 
     return False
 
 
+def choose(store: Store, names: Sequence[str], tile: Tile, surfaced_by: str) -> None:
+    """The visitor's name, a button with a key for each label that a sample may get, and the way back.
+
+    Args:
+        names: the classes of its dataset.
+    """
+    with st.container(width=260):
+        who = ask_name()
+    with st.container(horizontal=True, gap="small"):
+        for place, label in enumerate([*names, labels.UNSURE, labels.NOT_A_FACE], 1):
+            st.button(
+                label,
+                key=f"label {label}",
+                type="primary" if label == tile.label else "secondary",
+                shortcut=_KEYS.get(label, str(place) if place < 10 else None),
+                disabled=not who,
+                on_click=_give,
+                args=(store, tile.sample, label, surfaced_by),
+            )
+    if not who:
+        st.caption("Enter your name to change the label; then a key does it.")
+    offer_undo(store)
+
+
 def remember(batch: str, said: str) -> None:
     """Let `offer_undo` offer to take this batch back."""
     st.session_state[_LAST] = batch, said
@@ -52,6 +79,10 @@ def offer_undo(store: Store) -> None:
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             st.markdown(f":green[{errors.plain(said)}.]")
             st.button("Undo", on_click=_undo, args=(store, batch), type="tertiary", shortcut="z")
+
+
+def _give(store: Store, sample: int, label: str, surfaced_by: str) -> None:
+    give(store, [sample], label, surfaced_by)
 
 
 def _undo(store: Store, batch: str) -> None:

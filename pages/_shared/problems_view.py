@@ -5,7 +5,7 @@ import streamlit as st
 from fer_core.dataset import browse, findings
 from fer_core.dataset.browse import Filter
 from fer_core.dataset.store import Dataset, Store
-from pages._shared import address, errors, gallery, jobs, words
+from pages._shared import address, errors, gallery, jobs, suspects_view, words
 
 _SHOWN = 12
 
@@ -26,6 +26,7 @@ def show(store: Store, dataset: Dataset) -> None:
         st.info("Labels or pictures have changed since this checkup. Look again to see what is left.")
     if key not in jobs.running(key):
         _ask(store, dataset, key, first=checked is None)
+    suspects_view.show(store, dataset)
     if checked is None:
         return
     at = checked.at[:16].replace("T", " ")
@@ -35,7 +36,8 @@ def show(store: Store, dataset: Dataset) -> None:
         st.success("Nothing suspicious was found.")
     for kind in kinds:
         _finding(store, dataset, kind, checked)
-    looked = [kind for kind in findings.KINDS if kind != "no_face" or checked.faces]
+    asked = {"no_face": checked.faces, "suspect": suspects_view.looked(dataset.name)}
+    looked = [kind for kind in findings.KINDS if asked.get(kind, True)]
     clean = [findings.KINDS[kind].title for kind in looked if not checked.counts.get(kind)]
     if clean:
         st.caption(f"None of these: {', '.join(clean)}.")

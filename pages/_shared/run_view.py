@@ -109,6 +109,10 @@ def _verdict(result: dict, config: TrainingConfig, told: History) -> str:
     }.get(result.get("outcome", result["state"]), "Finished")
     value, epoch = figure.said(result["value"]), result["best_epoch"]
     best = f"{figure.title} {value} on validation images, in epoch {epoch}."
+    if config.folds:
+        held = result.get("held_out")
+        after = f"It judged {words.many(held, 'image')} that it never saw; no model is kept." if held else ""
+        return f"**{errors.plain(first)}.** {errors.plain(best)} {errors.plain(after)}"
     model = card(result)
     known = run_words.measured(model) if model else ""
     after = f"The model: {known}." if known else "" if model else "The model is not in the Library any more."
@@ -176,7 +180,8 @@ def _actions(run: Run, state: str, config: TrainingConfig) -> None:
                 "Stopping…" if state == "stopping" else "Stop",
                 on_click=run.stop,
                 disabled=state == "stopping",
-                help="Ends after the batch at work; the best epoch so far becomes a model.",
+                help="Ends after the batch at work; "
+                + ("it can be resumed." if config.folds else "the best epoch so far becomes a model."),
             )
             return
         if state == "queued":
@@ -198,7 +203,7 @@ def _actions(run: Run, state: str, config: TrainingConfig) -> None:
                 "Open the model", type="primary", disabled=not card(result), help="Its card in the Library"
             ):
                 st.switch_page("pages/library.py", query_params={"model": result["model"]})
-            if history.of(run).epochs:
+            if history.of(run).epochs and not config.folds:
                 _more(run, config)
         st.button(
             "Retry with changes",

@@ -28,8 +28,9 @@ STATES = {
 
 
 def name(config: TrainingConfig) -> str:
-    """A run as people call it: its model's title, else its network's."""
-    return config.title or config.name or specs.get(config.spec).title
+    """A run as people call it: its model's title, else its network's, and which fold it is."""
+    fold = f", fold {config.fold + 1} of {config.folds}" if config.folds else ""
+    return (config.title or config.name or specs.get(config.spec).title) + fold
 
 
 def began(run: Run) -> str:
@@ -52,6 +53,8 @@ def progress(told: History, config: TrainingConfig, state: str) -> tuple[float, 
         count = f": {done:,} of {total:,}" if total else ""
         return min(done / total, 1.0) if total else 0.0, f"Getting ready: {told.prepare['text']}{count}"
     if told.stage in ("exporting", "ended"):
+        if config.folds:
+            return 1.0, "Judging the images that it held back"
         return 1.0, "Writing the model and measuring it on the validation images"
     at = told.live["epoch"] if told.live else min(told.done, config.epochs - 1)
     parts = [f"Epoch {at + 1} of {config.epochs}"]

@@ -3,7 +3,6 @@
 import numpy as np
 import streamlit as st
 
-from fer_core import labels
 from fer_core.dataset import browse, findings, ledger
 from fer_core.dataset.browse import Detail, Filter
 from fer_core.dataset.store import Dataset, Store
@@ -11,7 +10,6 @@ from fer_core.errors import NotFound
 from fer_core.imaging.decode import decode_image
 from pages._shared import address, charts, errors, gallery, labelling, removal_view
 
-_KEYS = {labels.NOT_A_FACE: "0", labels.UNSURE: "u"}
 _LARGE = 380
 """px on the screen."""
 
@@ -34,7 +32,7 @@ def show(store: Store, dataset: Dataset, sample: int, where: Filter, order: str)
         _neighbours(store, dataset, found, where, order)
     with right:
         st.subheader(errors.plain((found.tile.label or "no label").capitalize()), anchor=False)
-        _label(store, dataset, found)
+        labelling.choose(store, dataset.label_set.names, found.tile, "one sample")
         if found.findings:
             _suspicions(dataset, found)
         if found.votes:
@@ -67,26 +65,6 @@ def _neighbours(store: Store, dataset: Dataset, found: Detail, where: Filter, or
     with st.container(horizontal=True, width=_LARGE):
         for title, key, to in (("Previous", "ArrowLeft", before), ("Next", "ArrowRight", after)):
             st.button(title, disabled=to is None, on_click=_open, args=(to,), shortcut=key, width="stretch")
-
-
-def _label(store: Store, dataset: Dataset, found: Detail) -> None:
-    with st.container(width=260):
-        who = labelling.ask_name()
-    names = [*dataset.label_set.names, labels.UNSURE, labels.NOT_A_FACE]
-    with st.container(horizontal=True, gap="small"):
-        for place, name in enumerate(names, 1):
-            st.button(
-                name,
-                key=f"label {name}",
-                type="primary" if name == found.tile.label else "secondary",
-                shortcut=_KEYS.get(name, str(place) if place < 10 else None),
-                disabled=not who,
-                on_click=_give,
-                args=(store, found.tile.sample, name),
-            )
-    if not who:
-        st.caption("Enter your name to change the label; then a key does it.")
-    labelling.offer_undo(store)
 
 
 def _suspicions(dataset: Dataset, found: Detail) -> None:
@@ -151,10 +129,6 @@ def _enlarged(picture: np.ndarray) -> np.ndarray:
     """Small pictures with each pixel repeated: the browser would blur what should be judged."""
     factor = max(1, _LARGE * 2 // max(picture.shape[:2]))
     return picture.repeat(factor, 0).repeat(factor, 1) if factor > 1 else picture
-
-
-def _give(store: Store, sample: int, name: str) -> None:
-    labelling.give(store, [sample], name, "one sample")
 
 
 def _open(sample: int) -> None:

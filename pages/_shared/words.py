@@ -26,8 +26,13 @@ def share(probability: float) -> str:
 
 def accuracy(record: dict) -> str:
     """A record with its interval and n: "71.2 % ± 1.5, 3,589 faces"."""
-    half = (record["accuracy_high"] - record["accuracy_low"]) * 50
-    return f"{percent(record['accuracy'])} ± {half:.1f}, {record['n']:,} faces"
+    said = margin(record["accuracy"], record["accuracy_low"], record["accuracy_high"])
+    return f"{said}, {record['n']:,} faces"
+
+
+def margin(share: float, low: float, high: float) -> str:
+    """A share with its interval: "84.0 % ± 1.4"."""
+    return f"{percent(share)} ± {(high - low) * 50:.1f}"
 
 
 def headline(card: Card) -> dict | None:
