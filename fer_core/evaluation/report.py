@@ -54,11 +54,11 @@ def records(
         BadInput: no row has an answer.
     """
     if card.task == AFFECT.id:
-        known = frame[["valence", "arousal"]].notna().all(axis=1).to_numpy() & ~np.isnan(answers[:, 0])
-        if not known.any():
+        there = frame[["valence", "arousal"]].notna().all(axis=1).to_numpy() & ~np.isnan(answers[:, 0])
+        if not there.any():
             raise BadInput("Model and dataset must share valence and arousal. Received: rows without them.")
-        true = frame.loc[known, ["valence", "arousal"]].to_numpy(np.float32)
-        return [{"kind": "affect", **affect.measure(true, answers[known])}]
+        true = frame.loc[there, ["valence", "arousal"]].to_numpy(np.float32)
+        return [{"kind": "affect", **affect.measure(true, answers[there])}]
     if card.task == SIMILARITY.id:
         found = ~np.isnan(answers[:, 0])
         return [{"kind": "similarity", **verification.measure(answers[found], frame[found])}]

@@ -16,6 +16,7 @@ expect.set_options(timeout=30_000)
 
 SPOT = """([true_, read]) => {
     const plot = [...document.querySelectorAll('.js-plotly-plot')].find(p => p.data[0].type === 'heatmap')
+    plot.scrollIntoView({block: 'center'})
     const {left, top} = plot.getBoundingClientRect()
     const {_size, xaxis, yaxis} = plot._fullLayout
     return [left + _size.l + xaxis.d2p(read), top + _size.t + yaxis.d2p(true_)]
@@ -56,7 +57,10 @@ def shown(page):
 def click(page, cell, aside=0):
     """Click into a cell of the matrix, `aside` px from its middle."""
     page.wait_for_function("() => document.querySelector('.js-plotly-plot .heatmaplayer image')")
-    x, y = page.evaluate(SPOT, list(cell))
+    before = None
+    while before != (before := page.evaluate(SPOT, list(cell))):
+        page.wait_for_timeout(200)
+    x, y = before
     page.mouse.move(x + aside, y)
     page.mouse.click(x + aside, y)
 
