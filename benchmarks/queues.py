@@ -1,13 +1,15 @@
 """How many wrong labels stand at the head of the queue of suspects, and how many of all it holds.
 
-    python -m benchmarks.queues              # trains folds on the practice dataset, whose wrong labels are known
-    python -m benchmarks.queues --data NAME  # judges by votes what the newest folds of a dataset with votes say
+    python -m benchmarks.queues
+    python -m benchmarks.queues --data NAME
 
-With votes a label is wrong where most raters chose another one of the dataset's classes, alone at the top;
-rows whose votes name no class, or two equally often, do not count.
+The first trains folds on the practice dataset, whose wrong labels are known. The second takes the newest
+folds of a dataset that has votes, and calls a label wrong where most raters chose another one of its
+classes; rows whose votes name no class, or two equally often, do not count.
 """
 
 import argparse
+import dataclasses
 import os
 import sys
 import tempfile
@@ -73,14 +75,11 @@ def judged_by_votes(store: Store, found: OutOfFold) -> tuple[OutOfFold, np.ndarr
     places = {name: place for place, name in enumerate(found.classes)}
     said = np.array([places.get(name, -1) for name in votes.plurality(rows)])
     known = alone & (said >= 0)
-    part = OutOfFold(
-        found.dataset,
-        found.samples[known],
-        found.labels[known],
-        found.classes,
-        found.probabilities[known],
-        found.runs,
-        found.missing,
+    part = dataclasses.replace(
+        found,
+        samples=found.samples[known],
+        labels=found.labels[known],
+        probabilities=found.probabilities[known],
     )
     return part, (said != found.labels)[known]
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import time
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
@@ -259,6 +260,9 @@ def page(tmp_path, monkeypatch):
     monkeypatch.setenv("FER_WORKSPACE", str(tmp_path))
     learnable.fill(Store.open(), count=40)
     with made_runs.idle_workers(monkeypatch):
+        idle = runs._spawn
+        # As a process would be waited for.
+        monkeypatch.setattr(runs, "_spawn", lambda run, lock: idle(run, lock) or Mock())
         yield lambda: _visit(view="problems", data="halves")
 
 
