@@ -1,4 +1,4 @@
-"""Did it help: freeze what was corrected, train the same network again, and set both before the same faces."""
+"""Did it help: freeze the corrected labels, train the network again, set both before the same faces."""
 
 import streamlit as st
 
@@ -70,10 +70,8 @@ def _changed(store: Store, dataset: Dataset, old: str, new: str, changed) -> Non
     parts = [
         f"{by_split[split]:,} in {split}" for split in ("train", "validation", "test") if split in by_split
     ]
-    people = changed["who"].nunique()
-    st.markdown(
-        f"**{words.many(len(changed), 'label')}** changed ({', '.join(parts)}), by {words.many(people, 'person', 'people')}."
-    )
+    people = words.many(changed["who"].nunique(), "person", "people")
+    st.markdown(f"**{words.many(len(changed), 'label')}** changed ({', '.join(parts)}), by {people}.")
     moved = loop.moved(store, dataset.name, old, new or None)
     names = [name for name in dataset.label_set.names if name in moved.index or name in moved.columns]
     names += sorted((set(moved.index) | set(moved.columns)) - set(names))
@@ -218,6 +216,6 @@ def _both_tests(proof: Proof) -> None:
     st.table(rows, hide_header=True, border="horizontal")
     if proof.retested:
         st.caption(
-            f"{words.many(proof.retested, 'label')} of this test differ between the two versions: a corrected "
-            "test is another test, so both are shown."
+            f"{words.many(proof.retested, 'label')} of this test differ between the two versions: a "
+            "corrected test is another test, so both are shown."
         )
