@@ -5,7 +5,18 @@ import sys
 from collections.abc import Sequence
 
 from fer_core import __version__
-from fer_core.cli import data, evaluation, exports, findings, limits, models, photos, suspects, versions
+from fer_core.cli import (
+    data,
+    evaluation,
+    exports,
+    findings,
+    limits,
+    models,
+    people,
+    photos,
+    suspects,
+    versions,
+)
 from fer_core.errors import FerError
 
 
@@ -28,6 +39,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for part in (photos, data, findings, suspects, versions, models, evaluation, limits, exports):
+    for part in (photos, data, findings, suspects, people, versions, models, evaluation, limits, exports):
         part.add_commands(commands)
     return parser

@@ -80,8 +80,9 @@ def _everyone(found: Report) -> None:
         alt="; ".join(", ".join(f"{name}: {value}" for name, value in row.items()) for row in rows),
     )
     st.caption(
-        "In brackets the 95 % interval. A minute leaves out breaks of more than two. People are told apart "
-        "by name alone: one who comes under two names stands here twice."
+        "A minute: pictures while at work, without breaks of more than two minutes. Changed: labels given "
+        "another name. As the others: what most of the others say. Same again: second looks that came out as "
+        "the first. In brackets the 95 % interval. People are told apart by name alone."
     )
 
 
@@ -90,9 +91,9 @@ def _row(person: Person) -> dict[str, str]:
         "Name": person.who,
         "Pictures": f"{person.answers:,}",
         "A minute": "" if math.isnan(person.pace) else f"{person.pace:.0f}",
-        "Labels changed": share(person.changed),
-        "Agrees with the others": share(person.others),
-        "Second look the same": share(person.itself),
+        "Changed": share(person.changed),
+        "As the others": share(person.others),
+        "Same again": share(person.itself),
         "Gold right": share(person.gold),
     }
 
@@ -215,15 +216,23 @@ def _disagreements(store: Store, dataset: Dataset, found: Report) -> None:
             kwargs={"data": dataset.name, "queue": "people", "sitting": secrets.token_hex(4)},
         )
     _pictures(store, list(said), "differing", said)
+    with st.expander("Who said what"):
+        table = found.conflicts.pivot(index="sample", columns="who", values="label").reindex(list(said))
+        names = [person.who for person in found.people if person.who in table]
+        table = table[names].rename_axis("picture").reset_index()
+        st.dataframe(table.fillna(""), hide_index=True, alt="What each person answered to these pictures")
     st.caption("All answers are kept. The label is the one that was given last, until somebody settles it.")
 
 
 def _answers(conflicts: pd.DataFrame) -> dict[int, str]:
-    """Sample -> "Ann sad, Bob fear", the most evenly divided first."""
-    largest = conflicts.groupby(["sample", "label"]).size().groupby("sample").agg(lambda n: n.max() / n.sum())
-    texts = (conflicts["who"].astype(str) + " " + conflicts["label"].astype(str)).groupby(conflicts["sample"])
-    joined = texts.agg(", ".join)
-    return {int(sample): joined[sample] for sample in largest.sort_values(kind="stable").index}
+    """Sample -> "sad 2, fear 1", the most evenly divided first."""
+    counts = conflicts.groupby(["sample", "label"]).size()
+    largest = counts.groupby("sample").agg(lambda n: n.max() / n.sum())
+    texts = {}
+    for sample in largest.sort_values(kind="stable").index:
+        each = counts[sample].sort_values(ascending=False, kind="stable")
+        texts[int(sample)] = ", ".join(f"{label} {n}" for label, n in each.items())
+    return texts
 
 
 def _pictures(store: Store, samples: list[int], key: str, said: dict[int, str]) -> None:
