@@ -24,8 +24,8 @@ WRONG = 4
 SETTINGS = TrainingConfig(
     spec="mini_xception",
     dataset="halves",
-    epochs=4,
-    batch_size=16,
+    epochs=6,
+    batch_size=8,
     learning_rate=0.01,
     augmentation=Augmentation(rotation=0, shift=0, zoom=0, stretch=0, contrast=0.1),
 )
@@ -53,7 +53,7 @@ def workspace(tmp_path_factory):
     """One workspace for the tests with a worker, whose dataset has four wrong labels in training."""
     folder = tmp_path_factory.mktemp("workspace")
     store = Store.open(folder / "studio.db")
-    learnable.fill(store, count=160, copies=0)
+    learnable.fill(store, count=240, copies=0)
     train = versions.manifest(store, "halves").query("split == 'train'")
     wrong = train["sample"].tolist()[:WRONG]
     ledger.relabel(store, [(s, turned(train.set_index("sample")["label"][s])) for s in wrong], "ann")
@@ -91,10 +91,10 @@ def here(workspace, monkeypatch):
 
 def test_a_fold_leaves_answers_and_no_model(here, judged):
     first = judged[0]
-    assert first.result["model"] is None and first.result["held_out"] == 60
+    assert first.result["model"] is None and first.result["held_out"] == 90
     assert [entry for entry in library.entries() if not entry.shipped] == []
     data = next(event for event in first.events()[0] if event["kind"] == "data")
-    assert data["train"] == 60 and data["left_out"] == {targets.HELD_OUT: 60}
+    assert data["train"] == 90 and data["left_out"] == {targets.HELD_OUT: 90}
     with np.load(first.folder / folds.HELD_OUT) as kept:
         assert kept["probabilities"].dtype == np.float32 and kept["classes"].tolist() == list(FER7.names)
         assert np.allclose(kept["probabilities"].sum(axis=1), 1, atol=1e-4)
@@ -106,7 +106,7 @@ def test_a_fold_that_was_stopped_waits_to_be_resumed(here, judged):
     assert missing == (0,) and 0.5 < share < 1
 
 
-def test_all_folds_together_judge_each_training_image_once(here, judged):
+def test_all_folds_together_judge_each_training_image_once(here, judged, workspace):
     (found,) = folds.sets("halves")
     assert found.state == "finished" and found.share == 1 and found.runs == judged[:2]
     out = folds.collect(found.runs)
@@ -114,19 +114,29 @@ def test_all_folds_together_judge_each_training_image_once(here, judged):
     assert out.samples.tolist() == sorted(train["sample"]) and out.missing == ()
     given = train.set_index("sample")["label"].loc[out.samples]
     assert [out.classes[place] for place in out.labels] == given.tolist()
-    right = out.probabilities.argmax(axis=1) == out.labels
-    assert right.mean() > 0.8  # the worker's part was learned, not remembered: see the wrong labels
+    # The worker learned its answers from other images: it reads right, and so contradicts the wrong labels.
+    right = pd.Series(out.probabilities.argmax(axis=1) == out.labels, index=out.samples)
+    part = targets.held_out(judged[0].manifest, judged[0].config, FER7)["sample"]
+    wrong = part[part.isin(workspace[1])]
+    assert 0 < len(wrong) < WRONG and not right[wrong].any()
+    assert right[part[~part.isin(wrong)]].mean() > 0.85
+
+
+def planted(judged, workspace):
+    """The wrong labels in the part that no worker judged, but `told`."""
+    second = judged[1]
+    return set(workspace[1]) & set(targets.held_out(second.manifest, second.config, FER7)["sample"])
 
 
 def test_wrong_labels_become_findings_that_outlive_a_checkup(here, judged, workspace, capsys):
-    wrong = set(workspace[1])
+    wrong = planted(judged, workspace)
     suspects = folds.suspects(folds.collect(judged[:2]))
-    assert set(suspects["sample"][: len(wrong)]) == wrong
-    assert suspects["score"].is_monotonic_decreasing and suspects["score"].between(0, 1).all()
-    assert (suspects["label"][: len(wrong)] != suspects["instead"][: len(wrong)]).all()
+    assert wrong <= set(suspects["sample"]) and len(suspects) <= WRONG + 4
+    assert suspects["score"].is_monotonic_decreasing and suspects["score"].between(0.9, 1).all()
+    assert (suspects["label"] != suspects["instead"]).all()
     count = findings.summary(here, "halves").counts["suspect"]
     assert count == len(suspects) >= len(wrong)
-    ledger.relabel(here, [(workspace[1][0], "angry")], "ann")
+    ledger.relabel(here, [(min(wrong), "angry")], "ann")
     assert findings.check(here, "halves").counts["suspect"] == count
     # The next collection leaves out what was labelled otherwise since.
     assert folds.write_findings(here, folds.collect(judged[:2])) == count - 1
@@ -143,9 +153,9 @@ def test_the_command_writes_the_suspects(here, judged, workspace, capsys, tmp_pa
     file = tmp_path / "suspects.csv"
     assert cli.main(["suspects", "--data", "halves", "--again", "--csv", str(file)]) == 0
     listed = pd.read_csv(file)
-    assert set(listed["sample"][:WRONG]) == set(workspace[1])
+    assert planted(judged, workspace) <= set(listed["sample"])
     assert list(listed.columns) == ["sample", "image", "label", "instead", "score"]
-    assert f"{len(listed)} suspect labels" in capsys.readouterr().out
+    assert f"{len(listed)} suspect label" in capsys.readouterr().out
 
 
 def manifest(count=900):
@@ -251,6 +261,20 @@ def test_settings_suit_the_dataset(tmp_path):
     assert folds.settings(dataset, 400, spec="mini_xception", epochs=3).epochs == 3
 
 
+def test_the_command_starts_folds_and_waits_for_them(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FER_WORKSPACE", str(tmp_path))
+    learnable.fill(Store.open(), count=40)
+    monkeypatch.setattr(runs, "enqueue", lambda run: None)
+    asked = ["suspects", "--data", "halves", "--folds", "3", "--epochs", "2"]
+    assert cli.main([*asked, "--again"]) == 1 and "which has none" in capsys.readouterr().err
+    assert cli.main(asked) == 1 and "Suspects need all folds" in capsys.readouterr().err
+    monkeypatch.setattr(runs, "enqueue", lambda run: told(run, {1: 0.01}))
+    assert cli.main(asked) == 0
+    out = capsys.readouterr().out
+    assert "3 folds of cnn_rgb48, 2 epochs each" in out
+    assert "1 suspect label among 30 training images" in out
+
+
 # The page.
 
 
@@ -292,7 +316,7 @@ def test_the_page_goes_on_with_folds_that_stopped(page):
     for run in made[1:]:
         told(run, {})
     app = page()
-    assert "1 of 5 networks have not judged their part" in made_runs.said(app)
+    assert "Not judged yet: 1 of 5 parts" in made_runs.said(app)
     made_runs.press(app, "Go on")
     assert made[0].state() == "running" and not runs.queue()
 

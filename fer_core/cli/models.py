@@ -14,7 +14,7 @@ from fer_core.training import runs
 from fer_core.training.config import SCHEDULES, Augmentation, TrainingConfig
 from fer_core.zoo import library, specs
 
-_APART = ("spec", "dataset", "version", "augmentation", "continued_at")
+_APART = ("spec", "dataset", "version", "augmentation", "continued_at", "folds", "fold")
 """Options of a run that are given in another way than `--name VALUE`."""
 _CHOICES = {
     "targets": ("labels", "votes"),

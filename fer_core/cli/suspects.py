@@ -46,7 +46,8 @@ def _suspects(options: argparse.Namespace) -> int:
     folds.write_findings(store, out)
     listed = folds.suspects(out)
     missing = f"; {len(out.missing)} of {found.config.folds} folds are missing" if out.missing else ""
-    print(f"{len(listed):,} suspect labels among {len(out.samples):,} training images{missing}")
+    suspect = "suspect label" if len(listed) == 1 else "suspect labels"
+    print(f"{len(listed):,} {suspect} among {len(out.samples):,} training images{missing}")
     if options.csv:
         images = versions.manifest(store, name)[["sample", "image"]]
         try:

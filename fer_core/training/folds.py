@@ -63,11 +63,13 @@ class FoldSet:
     def state(self) -> str:
         """ "finished" with all folds; "running" or "queued" while there is something to wait for; else
         "incomplete"."""
+        states = {run.state() for run in self.runs if run}
+        # The last worker writes the findings before it ends.
+        if states & {"running", "stopping"}:
+            return "running"
         if not self.missing:
             return "finished"
-        states = {run.state() for run in self.runs if run}
-        at_work = states & {"running", "stopping"}
-        return "running" if at_work else "queued" if "queued" in states else "incomplete"
+        return "queued" if "queued" in states else "incomplete"
 
     @property
     def share(self) -> float:

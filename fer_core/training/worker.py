@@ -214,6 +214,8 @@ def work(run: Run) -> dict:
         held = targets.held_out(manifest, config, label_set, near)["sample"]
         folds.keep(run, held.to_numpy(), _answers(part, images, position.loc[held].to_numpy()))
         shutil.rmtree(part)
+        for weights in (trainer.BEST, trainer.CHECKPOINT):
+            (run.folder / weights).unlink(missing_ok=True)
         return {**result, "held_out": len(held), "seconds": round(time.time() - started, 1)}
     chosen = (used["split"] == "validation").to_numpy()
     known = {kind: results.names(manifest, kind) for kind in report.kinds(manifest)}

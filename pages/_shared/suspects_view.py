@@ -61,9 +61,11 @@ def _ask(dataset: Dataset, train: int, validation: int, again: bool) -> None:
 
 
 def _incomplete(found: FoldSet) -> None:
-    said = f"{len(found.missing)} of {len(found.runs)} networks have not judged their part"
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.warning(f"{said}: they were stopped or failed.")
+        st.warning(
+            f"Not judged yet: {len(found.missing)} of {len(found.runs)} parts. "
+            "What was to judge them was stopped, or failed."
+        )
         if None not in found.runs:
             st.button("Go on", type="primary", on_click=_resume, args=(found,))
 
