@@ -251,6 +251,18 @@ def test_sets_keep_states_and_settings_apart(tmp_path, monkeypatch):
         folds.collect(first[:1])
 
 
+def test_a_fold_takes_over_the_near_copies_of_its_set_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("FER_WORKSPACE", str(tmp_path))
+    rows = manifest(300)
+    first, second = (runs.create(config(fold), rows) for fold in (0, 1))
+    stranger = runs.create(config(1, epochs=9), rows)
+    (first.folder / "copies.json").write_text("{}")
+    folds.take_copies(second)
+    folds.take_copies(stranger)
+    assert (second.folder / "copies.json").read_text() == "{}"
+    assert not (stranger.folder / "copies.json").exists()
+
+
 def test_settings_suit_the_dataset(tmp_path):
     store = Store.open(tmp_path / "studio.db")
     learnable.fill(store, count=40)
