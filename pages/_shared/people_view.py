@@ -16,7 +16,7 @@ from fer_core.review import looks, people, quality
 from fer_core.review.quality import Kappa, Person, Report, Share
 from pages._shared import address, charts, errors, gallery, labelling, words
 
-_SHOWN = 24
+_SHOWN = 20
 """Pictures of a gallery."""
 
 _FEW = 20
@@ -246,7 +246,7 @@ def _pictures(store: Store, samples: list[int], key: str, said: dict[int, str]) 
 
     with store.read() as connection:
         tiles = browse.tiles(connection, samples[:_SHOWN])
-    gallery.show(store, tiles, key, on_open=opened, captions=caption, size=104)
+    gallery.show(store, tiles, key, on_open=opened, captions=caption, size=140)
     if len(samples) > _SHOWN:
         st.caption(f"The first {_SHOWN} of {len(samples):,}.")
 
@@ -279,7 +279,7 @@ def _consensus(store: Store, dataset: Dataset) -> None:
         )
     if len(wanted):
         said = {
-            int(row.sample): f"{row.present or 'no label'} → {row.label}, {words.share(row.certainty)}"
+            int(row.sample): f"{row.present or 'no label'} → {row.label}"
             for row in wanted.itertuples(index=False)
         }
         _pictures(store, list(said), f"consensus {method}", said)
