@@ -69,7 +69,8 @@ def test_undo_goes_back_step_by_step_and_forth(tmp_path):
     with pytest.raises(NotFound, match="nothing left to undo"):
         ledger.undo(store, "Ada")
     assert labels_of(store)[3] == "happy", "Bob's work is his own"
-    assert ledger.undo(store, "Ada", back.batch).kept == (1,), "what it took back lies deeper by now"
+    ledger.undo(store, "Ada", back.batch)
+    assert labels_of(store)[1] == "fear", "the undo of an undo puts back what it took"
     assert replay(store) == labels_of(store)
 
 
@@ -92,6 +93,67 @@ def test_undo_keeps_what_someone_said_since(tmp_path):
     ledger.relabel(store, [(2, "neutral")], "Bob")
     assert ledger.undo(store, "Ada", mine.batch).kept == (2,)
     assert labels_of(store)[1] == "angry" and labels_of(store)[2] == "neutral"
+    with store.read() as connection:
+        assert ledger.taken_back(connection, 1) == set(mine.events), "the answer beneath is withdrawn too"
+    ledger.undo(store, "Bob")
+    assert labels_of(store)[2] == "disgust", "and does not come up again"
+
+
+def test_a_sitting_is_taken_back_whole_and_brought_back_whole(tmp_path):
+    store = filled(tmp_path, 4)
+    name = store.datasets()[0].name
+    ledger.relabel(store, [(1, "sad"), (2, "sad"), (3, "sad")], "Ada", sitting="s1")
+    ledger.relabel(store, [(1, "fear")], "Ada", sitting="s1")
+    ledger.relabel(store, [(2, "neutral")], "Bob", sitting="s2")
+    ledger.relabel(store, [(4, "sad")], "Ada", sitting="s3")
+    change = ledger.revert(store, "Eve", dataset=name, sitting="s1", why="tired", name="once")
+    assert labels_of(store) == {1: "angry", 2: "neutral", 3: "fear", 4: "sad"} and change.kept == (2,)
+    assert len(change.events) == 4 and ledger.history(store, 1)[-1].why == "tired"
+    again = ledger.revert(store, "Eve", dataset=name, sitting="s1", name="once")
+    assert again.events == change.events, "sent twice, done once"
+    with pytest.raises(NotFound, match="nothing left to take back"):
+        ledger.revert(store, "Eve", dataset=name, sitting="s1")
+    ledger.undo(store, "Bob", change.batch)
+    assert labels_of(store) == {1: "fear", 2: "neutral", 3: "sad", 4: "sad"}
+    ledger.revert(store, "Eve", dataset=name, person="Ada")
+    assert labels_of(store) == {1: "angry", 2: "neutral", 3: "fear", 4: "happy"}
+    ledger.undo(store, "Bob")
+    assert labels_of(store)[2] == "disgust" and replay(store) == labels_of(store)
+
+
+def test_a_revert_names_what_and_who(tmp_path):
+    store = filled(tmp_path, 4)
+    name = store.datasets()[0].name
+    ledger.relabel(store, [(1, "sad")], "Ada", surfaced_by=ledger.BY_FILE)
+    for wrong, error, said in (
+        ({}, BadInput, "sitting or a person"),
+        ({"person": "Ada"}, NotFound, "nothing left"),
+        ({"person": "Ada", "who": " "}, BadInput, "who gave it"),
+        ({"person": "Ada", "dataset": "gone"}, NotFound, "'gone'"),
+    ):
+        with pytest.raises(error, match=said):
+            ledger.revert(store, **{"who": "Eve", "dataset": name, **wrong})
+
+
+def test_a_tab_that_is_behind_is_told_who_was_faster(tmp_path):
+    store = filled(tmp_path, 4)
+    mine = ledger.relabel(store, [(1, "sad")], "Ada", sitting="s1")
+    ledger.revert(store, "Eve", dataset=store.datasets()[0].name, sitting="s1")
+    with pytest.raises(NotFound, match="which Eve took back at .* nothing left to undo"):
+        ledger.undo(store, "Ada", mine.batch)
+
+
+def test_what_was_deleted_meanwhile_is_not_labelled_from_the_dead(tmp_path):
+    store = filled(tmp_path, 4)
+    mine = ledger.relabel(store, [(1, "sad"), (2, "sad")], "Ada")
+    alone = ledger.relabel(store, [(3, "sad")], "Ada")
+    with store.write() as connection:
+        connection.exec_driver_sql("DELETE FROM sample WHERE id IN (2, 3)")
+    assert len(ledger.undo(store, "Ada", mine.batch).events) == 1
+    before = events_of(store)
+    with pytest.raises(NotFound, match="deleted meanwhile"):
+        ledger.undo(store, "Ada", alone.batch)
+    assert events_of(store) == before and labels_of(store) == {1: "angry", 4: "happy"}
 
 
 def test_the_import_itself_cannot_be_undone(tmp_path):
@@ -166,7 +228,24 @@ STEP = st.one_of(
     ),
     st.tuples(st.just("undo"), st.none(), st.sampled_from(["Ada", "Bob"])),
     st.tuples(st.just("undo"), st.integers(0, 30), st.sampled_from(["Ada", "Bob"])),
+    st.tuples(st.just("person"), st.none(), st.sampled_from(["Ada", "Bob"])),
+    st.tuples(st.just("sitting"), st.none(), st.sampled_from(["Ada", "Bob"])),
 )
+
+
+def standing(store: Store) -> dict[int, list[sa.Row]]:
+    """The labellings of each sample that nobody took back, found by toggling them one by one."""
+    told: dict[int, dict[int, list]] = {}
+    roots: dict[int, int] = {}
+    for event in events_of(store):
+        pile = told.setdefault(event.sample, {})
+        if event.undoes is None:
+            roots[event.id] = event.id
+            pile[event.id] = [event, True]
+        else:
+            root = roots[event.id] = roots[event.undoes]
+            pile[root][1] = not pile[root][1]
+    return {s: [event for event, stands in pile.values() if stands] for s, pile in told.items()}
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -174,10 +253,29 @@ STEP = st.one_of(
 def test_labels_are_always_the_replay_of_the_ledger(steps):
     with tempfile.TemporaryDirectory() as folder:
         store = filled(Path(folder), 6)
+        name = store.datasets()[0].name
         batches = ["no such batch"]
-        for kind, what, who in steps:
+        for turn, (kind, what, who) in enumerate(steps):
             if kind == "label":
-                batches.append(ledger.relabel(store, what.items(), who).batch)
+                sitting = f"{turn // 4} of {who}"
+                batches.append(ledger.relabel(store, what.items(), who, sitting=sitting).batch)
+            elif kind in ("person", "sitting"):
+                whose = {"person": who} if kind == "person" else {"sitting": f"0 of {who}"}
+                before = labels_of(store)
+                try:
+                    change = ledger.revert(store, "Eve", dataset=name, **whose)
+                except NotFound:
+                    continue
+                left = [event for pile in standing(store).values() for event in pile]
+                assert not [e for e in left if (e.who if kind == "person" else e.sitting) in whose.values()]
+                assert change.kept == tuple(s for s in change.kept if before[s] == labels_of(store)[s])
+                after = labels_of(store)
+                again = ledger.undo(store, "Eve", change.batch)
+                assert labels_of(store) == before
+                assert replay(store) == before
+                ledger.undo(store, "Eve", again.batch)
+                assert labels_of(store) == after
+                batches += [change.batch, again.batch]
             else:
                 batch = None if what is None else batches[what % len(batches)]
                 try:
@@ -185,6 +283,7 @@ def test_labels_are_always_the_replay_of_the_ledger(steps):
                 except NotFound:
                     pass
             assert replay(store) == labels_of(store)
+            assert {s: pile[-1].new for s, pile in standing(store).items()} == labels_of(store)
         store.close()
 
 

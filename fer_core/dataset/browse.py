@@ -192,6 +192,20 @@ def counted(store: Store, dataset: str, where: Filter = Filter()) -> int:
     return _counted(store, key, where, (place, checked))
 
 
+def outline(store: Store, dataset: str, where: Filter = Filter()) -> pd.DataFrame:
+    """Everything that a filter lets through: columns sample (int64), split and label (names or None).
+
+    Raises:
+        NotFound: no such dataset or state.
+    """
+    with store.read() as connection:
+        key = find_dataset(connection, dataset).id
+        query = _ids(connection, key, where).add_columns(_sample.split, _sample.label)
+        rows = connection.execute(query).all()
+    frame = pd.DataFrame([tuple(row) for row in rows], columns=["sample", "split", "label"], dtype=object)
+    return frame.astype({"sample": "int64"})
+
+
 def balance(store: Store, dataset: str) -> pd.DataFrame:
     """How many samples each split and label has.
 

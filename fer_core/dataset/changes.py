@@ -15,7 +15,10 @@ _NOW = 2**63 - 1
 _BETWEEN = """
 WITH touched AS (
     SELECT sample, max(id) AS last FROM event
-    WHERE dataset = :dataset AND id > :low AND id <= :high {only} GROUP BY sample
+    WHERE dataset = :dataset AND id > :low AND id <= :high {only}
+        -- What was taken back beneath a later label has not made that label.
+        AND (undoes IS NULL OR old IS NOT new)
+    GROUP BY sample
 )
 SELECT touched.sample, sample.image, sample.source, sample.split, after.kind = 'removed' AS gone,
     before.id IS NULL AS fresh, before.new AS old, first.new AS given, after.new AS new,

@@ -115,6 +115,8 @@ def _history(store: Store, found: Detail) -> None:
         who, at = errors.plain(event.who), event.at[:16].replace("T", " ")
         if event.kind == "import":
             said = f"came as {event.new or 'unlabelled'}"
+        elif event.undoes and event.old == event.new:
+            said = "withdrew an earlier label" if event.kind == "undo" else "gave an earlier label again"
         elif event.kind == "undo":
             said = f"went back to {event.new or 'no label'}"
         elif event.old == event.new:
