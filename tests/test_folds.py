@@ -131,8 +131,8 @@ def planted(judged, workspace):
 def test_wrong_labels_become_findings_that_outlive_a_checkup(here, judged, workspace, capsys):
     wrong = planted(judged, workspace)
     suspects = folds.suspects(folds.collect(judged[:2]))
-    assert wrong <= set(suspects["sample"]) and len(suspects) <= WRONG + 4
-    assert suspects["score"].is_monotonic_decreasing and suspects["score"].between(0.9, 1).all()
+    assert wrong <= set(suspects["sample"]) and len(suspects) <= WRONG + 10
+    assert suspects["score"].is_monotonic_decreasing and suspects["score"].between(0.8, 1).all()
     assert (suspects["label"] != suspects["instead"]).all()
     count = findings.summary(here, "halves").counts["suspect"]
     assert count == len(suspects) >= len(wrong)
