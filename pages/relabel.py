@@ -10,6 +10,7 @@ from pages._shared import address, errors, frame, resources
 SECTIONS = {
     "queues": ("Queues", "queues_view"),
     "people": ("People", "people_view"),
+    "sittings": ("Sittings", "sittings_view"),
     "proof": ("Did it help?", "loop_view"),
 }
 """Imported when somebody opens them: the page shall open at once."""

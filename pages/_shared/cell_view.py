@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import streamlit as st
@@ -9,7 +10,7 @@ import streamlit as st
 from fer_core import labels
 from fer_core.dataset import browse
 from fer_core.dataset.browse import Tile
-from fer_core.dataset.store import Store, find_dataset
+from fer_core.dataset.store import Store
 from fer_core.evaluation.results import NO_FACE, Result
 from fer_core.evaluation.trial import Trial
 from pages._shared import address, gallery, labelling, words
@@ -44,6 +45,7 @@ def pictures(
     with store.read() as connection:
         tiles = browse.tiles(connection, part.frame["sample"].tolist())
     grid, bar = f"{key} grid {page} {samples[0]}", st.container()
+    because = f"{trial.card.id}: {surfaced_by}" if surfaced_by else f"evaluation of {trial.card.id}"
     chosen = gallery.show(
         store,
         tiles,
@@ -52,14 +54,17 @@ def pictures(
         captions=_captions(part),
         choosing=_may_label(trial),
         size=104,
+        classes=labelling.keys(_classes(store, trial)) if labelling.name() else (),
+        on_act=partial(labelling.act, store, surfaced_by=because),
+        undone=labelling.undone(),
     )
     with bar:
-        because = f"{trial.card.id}: {surfaced_by}" if surfaced_by else f"evaluation of {trial.card.id}"
         _act(store, trial, samples, chosen, grid, because)
     if len(tiles) < len(part):
         st.caption(f"{words.many(len(part) - len(tiles), 'picture')} of these were deleted since.")
     st.caption(
-        "Click a face to see why it was read so. The circle in its corner marks it, shift-click a row."
+        "Click a face to see why it was read so. The circle in its corner marks it, a rectangle drawn by the "
+        "mouse several, shift-click a row; then a key labels them, Esc unmarks."
     )
     if pages > 1:
         st.pagination(
@@ -122,16 +127,20 @@ def _may_label(trial: Trial) -> bool:
     return not (trial.rows.frame["split"] == "test").any()
 
 
+def _classes(store: Store, trial: Trial) -> tuple[str, ...]:
+    return store.dataset(trial.rows.dataset).label_set.names
+
+
 def _act(store: Store, trial: Trial, samples: list[int], chosen: list[int], grid: str, because: str) -> None:
     """One line above the grid: how many there are, or what can be done with the marked ones."""
     with st.container(horizontal=True, vertical_alignment="bottom", height=76, border=False):
         if chosen:
-            with store.read() as connection:
-                classes = find_dataset(connection, trial.rows.dataset).label_set.names
+            classes = _classes(store, trial)
             with st.container(width=170):
                 label = st.selectbox(
                     f"Label {len(chosen)} marked",
                     [*classes, labels.UNSURE, labels.NOT_A_FACE],
+                    format_func=labelling.with_key(classes),
                     key=f"as {grid}",
                 )
             with st.container(width=170):

@@ -1,6 +1,6 @@
 """Labels given from a page: who gives them, and the way back."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -9,9 +9,10 @@ from fer_core.dataset import ledger
 from fer_core.dataset.browse import Tile
 from fer_core.dataset.store import Store
 from pages._shared import errors, words
+from pages._shared.gallery import Act
 
 _KEYS = {labels.NOT_A_FACE: "0", labels.UNSURE: "u"}
-_WHO, _LAST = "who", "last change"
+_WHO, _LAST, _UNDONE = "who", "last change", "undone"
 
 
 def ask_name(label: str = "Your name") -> str:
@@ -32,15 +33,53 @@ def name() -> str:
     return " ".join(str(st.session_state.get(_WHO, "")).split())
 
 
-def give(store: Store, samples: Sequence[int], label: str, surfaced_by: str) -> bool:
-    """Label some samples, for callbacks; whether it is stored. What went wrong is said on the page."""
+def keys(names: Sequence[str]) -> list[tuple[str, str]]:
+    """(label, key) of all that a sample may get, the same on every page.
+
+    Args:
+        names: the classes of its dataset.
+    """
+    digits = [(label, str(place)) for place, label in enumerate(names[:9], 1)]
+    return [*digits, *((label, _KEYS[label]) for label in (labels.NOT_A_FACE, labels.UNSURE))]
+
+
+def with_key(names: Sequence[str]) -> Callable[[str], str]:
+    """What a label is called where its key shall be learned: "sad (5)"."""
+    pressed = dict(keys(names))
+    return lambda label: f"{label} ({pressed[label].upper()})" if label in pressed else label
+
+
+def give(
+    store: Store, samples: Sequence[int], label: str, surfaced_by: str, batch: str | None = None
+) -> bool:
+    """Label some samples, for callbacks; whether it is stored. What went wrong is said on the page.
+
+    Args:
+        batch: name of this act; given twice, it counts once.
+    """
     with errors.guard():
         change = ledger.relabel(
-            store, [(sample, label) for sample in samples], name(), surfaced_by=surfaced_by
+            store, [(sample, label) for sample in samples], name(), surfaced_by=surfaced_by, batch=batch
         )
         st.session_state[_LAST] = change.batch, f"{words.many(len(samples), 'picture')} labelled {label}"
         return True
     return False
+
+
+def act(store: Store, done: Act, surfaced_by: str) -> None:
+    """What a key did to the marked pictures of a gallery; for its `on_act`."""
+    if not done.undo:
+        give(store, done.samples, done.label, surfaced_by, done.batch)
+        return
+    if done.undo == st.session_state.get(_LAST, ("", ""))[0]:
+        st.session_state.pop(_LAST)
+    with errors.guard():
+        ledger.undo(store, name(), done.undo, name=done.batch)
+
+
+def undone() -> list[str]:
+    """Batches that `offer_undo` took back."""
+    return st.session_state.setdefault(_UNDONE, [])
 
 
 def choose(store: Store, names: Sequence[str], tile: Tile, surfaced_by: str) -> None:
@@ -87,5 +126,6 @@ def _give(store: Store, sample: int, label: str, surfaced_by: str) -> None:
 
 def _undo(store: Store, batch: str) -> None:
     st.session_state.pop(_LAST, None)
+    undone().append(batch)
     with errors.guard():
         ledger.undo(store, name(), batch)

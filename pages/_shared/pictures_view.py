@@ -1,15 +1,23 @@
 """The pictures of a dataset: filter, sort, page through, mark and label."""
 
+from functools import partial
+
 import streamlit as st
 
 from fer_core import labels
 from fer_core.dataset import browse, findings
 from fer_core.dataset.browse import NO_LABEL, Filter, Tile
 from fer_core.dataset.store import SPLITS, Dataset, Store
-from pages._shared import address, gallery, labelling, sample_view, words
+from pages._shared import address, all_of_filter, gallery, labelling, sample_view, words
 
 A_PAGE = 60
 """Pictures shown at a time: divides into rows of 3, 4, 5, 6, 10 and 12."""
+
+HOW_TO_MARK = (
+    "Click a picture to see all about it. Mark several: the circle in the corner, a rectangle drawn with "
+    "the mouse, shift for a row, on a phone a long press. Then a key labels them; Esc unmarks. Arrows walk, "
+    "Space marks."
+)
 
 _ANY = ""
 _NONE = "none of them"
@@ -34,14 +42,24 @@ def show(store: Store, dataset: Dataset) -> None:
     tiles = browse.page(store, dataset.name, where, order, (page - 1) * A_PAGE, A_PAGE)
     bar, key = st.container(), f"grid {dataset.id} {page}"
     chosen = gallery.show(
-        store, tiles, key, on_open=open_sample, captions=_caption(where), choosing=True, size=92
+        store,
+        tiles,
+        key,
+        on_open=open_sample,
+        captions=_caption(where),
+        choosing=True,
+        size=92,
+        classes=labelling.keys(dataset.label_set.names) if labelling.name() else (),
+        on_act=partial(labelling.act, store, surfaced_by="pictures"),
+        undone=labelling.undone(),
     )
     with bar:
-        said = f"**{words.many(found, 'picture')}**" + (f" of {total:,}" if found < total else "")
-        _act(store, dataset, said, chosen, key)
-    st.caption(
-        "Click a picture to see all about it. The circle in its corner marks it, shift-click a row of them."
-    )
+        if all_of_filter.asked(dataset):
+            all_of_filter.show(store, dataset, where)
+        else:
+            said = f"**{words.many(found, 'picture')}**" + (f" of {total:,}" if found < total else "")
+            _act(store, dataset, said, chosen, key, found)
+    st.caption(HOW_TO_MARK)
     if pages > 1:
         st.pagination(pages, default=page, key=f"page {page}", on_change=_turn, args=(page,))
 
@@ -143,7 +161,7 @@ def _caption(where: Filter):
     return said
 
 
-def _act(store: Store, dataset: Dataset, said: str, chosen: list[int], key: str) -> None:
+def _act(store: Store, dataset: Dataset, said: str, chosen: list[int], key: str, found: int) -> None:
     """One line above the grid: how many there are, or what can be done with the marked ones."""
     with st.container(horizontal=True, vertical_alignment="bottom", height=76, border=False):
         if chosen:
@@ -151,6 +169,7 @@ def _act(store: Store, dataset: Dataset, said: str, chosen: list[int], key: str)
                 label = st.selectbox(
                     f"Label {len(chosen)} marked",
                     [*dataset.label_set.names, labels.UNSURE, labels.NOT_A_FACE],
+                    format_func=labelling.with_key(dataset.label_set.names),
                 )
             with st.container(width=170):
                 who = labelling.ask_name()
@@ -162,6 +181,7 @@ def _act(store: Store, dataset: Dataset, said: str, chosen: list[int], key: str)
         st.markdown(said)
         if st.query_params.keys() - {"data", "page", "order", "view"}:
             st.button("Show all", on_click=address.go, kwargs={"data": dataset.name}, type="tertiary")
+        st.button(f"Label all {found:,}…", on_click=all_of_filter.ask, args=(dataset,), type="tertiary")
         st.space("stretch")
         labelling.offer_undo(store)
 

@@ -3,6 +3,7 @@
 import base64
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,25 @@ THUMBNAIL = 160
 _KEPT = 6000
 """Thumbnails in memory, 2 to 6 kB each."""
 
+_REMEMBERED = 50
+"""Names of acts that a grid is told are done: it sends each again until then."""
+
 _HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Act:
+    """What a key did.
+
+    Attributes:
+        batch: made by the browser; the same act, sent twice, has the same.
+        samples: those that were marked; empty where `undo` says which act is taken back.
+    """
+
+    batch: str
+    samples: tuple[int, ...]
+    label: str
+    undo: str = ""
 
 
 def show(
@@ -32,15 +51,22 @@ def show(
     choosing: bool = False,
     size: int = 96,
     one_row: bool = False,
+    classes: Sequence[tuple[str, str]] = (),
+    on_act: Callable[[Act], None] | None = None,
+    undone: Sequence[str] = (),
 ) -> list[int]:
     """Draw tiles in their order.
 
     Args:
         on_open: called with the sample that was clicked, before the page runs again.
         captions: what stands below a picture; None is its label, "" nothing.
-        choosing: whether several can be marked.
+        choosing: whether several can be marked: by their corner, a rectangle, shift, a long press or Space.
         size: least width of a tile, css px.
         one_row: show as many as fit beside each other, and no more.
+        classes: (name, key) of the labels that a key gives to the marked ones (labelling.keys).
+        on_act: called with what such a key did, before the page runs again. The same act may come twice
+            and must then count once.
+        undone: batches that were taken back in other ways, which the key for undo shall pass over.
 
     Returns:
         The marked samples.
@@ -51,6 +77,7 @@ def show(
         "choosing": choosing,
         "size": size,
         "oneRow": one_row,
+        "classes": [{"name": name, "key": pressed} for name, pressed in classes],
     }
     # Unmarking makes a new component, which knows of no marks.
     mounted = f"{key} {st.session_state.get(f'{key} cleared', 0)}"
@@ -59,8 +86,25 @@ def show(
         if (sample := st.session_state[mounted].get("opened")) is not None:
             on_open(int(sample))
 
+    done: list[str] = st.session_state.setdefault(f"{mounted} done", [])
+
+    def acted() -> None:
+        for told in st.session_state[mounted].get("acts") or []:
+            if on_act and told["batch"] not in done:
+                samples = tuple(int(sample) for sample in told.get("samples", []))
+                on_act(
+                    Act(str(told["batch"]), samples, str(told.get("label", "")), str(told.get("undo", "")))
+                )
+                done.append(str(told["batch"]))
+        del done[:-_REMEMBERED]
+
     result = _component()(
-        key=mounted, data=data, on_opened_change=opened, on_chosen_change=lambda: None, default={"chosen": []}
+        key=mounted,
+        data={**data, "stored": list(done), "undone": list(undone)},
+        on_opened_change=opened,
+        on_chosen_change=lambda: None,
+        on_acts_change=acted,
+        default={"chosen": []},
     )
     known = {tile.sample for tile in tiles}
     return [sample for sample in result.chosen or [] if sample in known] if choosing else []
