@@ -109,6 +109,11 @@ class Queue:
     def __len__(self) -> int:
         return len(self.samples)
 
+    def said(self, samples: Sequence[int]) -> dict[int, str]:
+        """What speaks against the labels of some of its samples."""
+        places = np.flatnonzero(np.isin(self.samples, samples)).tolist()
+        return {int(self.samples[place]): self.why[place] for place in places}
+
 
 def of_findings(store: Store, dataset: str, kind: str, split: str | None = None) -> Queue:
     """What the last checkup, or the last out-of-fold training, suspects: the strongest suspicion first.
