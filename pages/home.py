@@ -18,6 +18,12 @@ DOORS = (
         "Open Datasets",
     ),
     (
+        "I have labels to fix",
+        "The likeliest mistakes first, a second each, from the keyboard.",
+        "pages/relabel.py",
+        "Open Relabel",
+    ),
+    (
         "I want a model of my own",
         "Pick a dataset and a network, press Train, and watch it learn.",
         "pages/train.py",

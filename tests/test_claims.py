@@ -2,7 +2,9 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
+import numpy as np
 import pytest
 
 from fer_core.dataset import ledger
@@ -44,6 +46,58 @@ def test_what_has_an_answer_does_not_come_again_until_it_is_taken_back(store):
     assert take(store, "Ben", 5) == [1, 2, 3, 4, 5] and claims.done(store, "faces", QUEUE) == 0
     answer(store, [9], queue="another queue")
     assert 9 in take(store, "Ben", 60)
+
+
+def test_what_others_have_is_told_with_the_time_until_it_is_free(store):
+    take(store, "Ben", 3)
+    take(store, "Cem", 1)
+    assert claims.elsewhere(store, "faces", QUEUE, "Ada") == [("Ben", 3, 15), ("Cem", 1, 15)]
+    answer(store, [1, 2, 3], "Ben")
+    assert claims.elsewhere(store, "faces", QUEUE, "Ada") == [("Cem", 1, 15)]
+    assert claims.elsewhere(store, "faces", QUEUE, "Cem") == []
+    assert claims.elsewhere(store, "faces", "another", "Ada") == []
+
+
+def test_a_picture_that_somebody_goes_back_to_is_theirs_again(store):
+    take(store, "Ada", 2)
+    change = answer(store, [1])
+    take(store, "Ada", 1, without=[2])
+    ledger.undo(store, "Ada", change.batch)
+    claims.hold(store, "faces", QUEUE, 1, "Ada")
+    assert take(store, "Ben", 1) == [4]
+    claims.hold(store, "faces", QUEUE, 1, "Ben")
+    assert take(store, "Ada", 1) == [1]
+
+
+def test_the_answer_that_stands_is_the_newest_by_hand_of_that_person(store):
+    stands = partial(claims.stands, store, "faces", QUEUE)
+    assert stands(1, "Ada") is None
+    first = answer(store, [1], label="fear")
+    assert stands(1, "Ada") == (first.batch, "fear") and stands(1, "Ben") is None
+    second = answer(store, [1], label="sad")
+    assert stands(1, "Ada") == (second.batch, "sad")
+    ledger.undo(store, "Ada", second.batch)
+    assert stands(1, "Ada") == (first.batch, "fear")
+    # The second of a batch is a copy that came along.
+    answer(store, [2, 3])
+    assert stands(2, "Ada") and stands(3, "Ada") is None
+
+
+def test_answers_that_were_taken_back_outside_of_their_sitting_are_told(store):
+    given = [
+        ledger.relabel(store, [(s, "sad")], "Ada", surfaced_by=QUEUE, sitting="one").batch for s in (1, 2, 3)
+    ]
+    ledger.undo(store, "Ada", given[0], sitting="one")
+    assert claims.taken_back(store, "faces", "Ada", "one") == []
+    ledger.undo(store, "Ben", given[1])
+    assert claims.taken_back(store, "faces", "Ada", "one") == [("Ben", 1)]
+    assert claims.taken_back(store, "faces", "Ada", "two") == []
+
+
+def test_a_long_queue_is_walked_through_past_what_is_busy(store):
+    answer(store, range(1, 60))
+    queue = np.concatenate([np.arange(1000, 3000), np.arange(1, 61)])
+    assert take(store, "Ada", 5, samples=queue) == [60]
 
 
 def test_who_answers_for_all_sees_all_but_their_own_answers(store):

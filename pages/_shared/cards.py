@@ -12,7 +12,7 @@ from fer_core.imaging.detectors.base import shrunk
 from fer_core.imaging.faces import Box
 from fer_core.inference import explanation
 from fer_core.inference.photo import FaceResult, PhotoResult
-from pages._shared import charts, errors, heat, resources, words
+from pages._shared import charts, errors, heat, resources, words, wrong_view
 from pages._shared.tray import Item
 
 _CROP = 144
@@ -99,6 +99,7 @@ def _details(item: Item, result: PhotoResult) -> None:
     names = result.labels.names
     alt = ", ".join(f"{n} {p:.0%}" for n, p in zip(names, face.probabilities, strict=True))
     charts.bars(names, face.probabilities, f"Probabilities of face {number}: {alt}")
+    wrong_view.show(item, result, number)
     if st.toggle("Why?", key=f"why {item.number}", help="Shows what in the crop speaks for the answer."):
         with errors.guard():
             _why(result, face, f"heat {item.number}")
