@@ -99,10 +99,13 @@ def _models(store: Store, dataset: Dataset, new: str) -> tuple[Card, Card] | Non
     trained = {
         id: card
         for id, card in models.items()
-        if card.training.get("dataset") == dataset.name and card.training.get("config")
+        if card.training.get("dataset") == dataset.name
+        and card.training.get("config")
+        # Votes stay what they are, whatever becomes of the labels.
+        and card.training.get("targets") == "labels"
     }
     if not trained:
-        st.info("No model was trained on this dataset yet. Train one on the version of before.")
+        st.info("No model has learned the labels of this dataset yet. Train one on the version of before.")
         st.page_link(
             "pages/train.py", label="Train a model →", query_params={"view": "new", "dataset": dataset.name}
         )
