@@ -14,17 +14,22 @@ COLUMNS = ("who", "sitting", "from", "to", "answers", "standing", "changed", "pa
 _ANSWER = """event.kind = 'label' AND event.undoes IS NULL AND event.dataset = :dataset
     AND event.surfaced_by NOT IN (:restore, :file)"""
 
+# The events are walked through in their order: most of a large ledger is answers, and an index is slower.
 _SITTINGS = f"""
 SELECT who, sitting, min(at), max(at), count(*), sum(id NOT IN (SELECT value FROM json_each(:out))),
-    sum(new IS NOT old), sum(gap <= :break), sum(CASE WHEN gap <= :break THEN gap ELSE 0 END),
-    group_concat(DISTINCT surfaced_by)
+    sum(changed), sum(gap <= :break), sum(CASE WHEN gap <= :break THEN gap ELSE 0 END)
 FROM (
-    SELECT id, who, sitting, at, new, old, replace(surfaced_by, ',', ';') AS surfaced_by,
-        86400 * (julianday(at) - lag(julianday(at)) OVER (PARTITION BY who, sitting ORDER BY id)) AS gap
-    FROM event WHERE {_ANSWER} AND kind <> 'import'
+    SELECT id, who, sitting, at, changed,
+        86400 * (moment - lag(moment) OVER (PARTITION BY who, sitting ORDER BY id)) AS gap
+    FROM (
+        SELECT id, who, sitting, at, new IS NOT old AS changed, julianday(at) AS moment
+        FROM event NOT INDEXED WHERE {_ANSWER}
+    )
 )
 GROUP BY who, sitting ORDER BY max(id) DESC
 """
+
+_QUEUES = f"SELECT DISTINCT who, sitting, surfaced_by FROM event NOT INDEXED WHERE {_ANSWER}"
 
 _REPORT = f"""
 SELECT event.id, event.sample, sample.source, sample.image, event.at, event.old, event.new,
@@ -53,12 +58,14 @@ def sittings(store: Store, dataset: str) -> pd.DataFrame:
     with store.read() as connection:
         about = _about(connection, dataset)
         out = json.dumps(sorted(ledger.taken_back(connection, about["dataset"])))
-        query = sa.text(_SITTINGS)
-        rows = connection.execute(query, {**about, "out": out, "break": BREAK}).all()
+        rows = connection.execute(sa.text(_SITTINGS), {**about, "out": out, "break": BREAK}).all()
+        queues: dict[tuple[str, str], list[str]] = {}
+        for who, sitting, queue in connection.execute(sa.text(_QUEUES), about):
+            queues.setdefault((who, sitting), []).append(queue)
     found = [
-        (who, sitting, first, last, answers, standing, changed,
-         60 * steps / seconds if seconds else float("nan"), (queues or "").replace(",", ", "))
-        for who, sitting, first, last, answers, standing, changed, steps, seconds, queues in rows
+        (who, sitting, *counts, 60 * steps / seconds if seconds else float("nan"),
+         ", ".join(sorted(filter(None, queues[who, sitting]))))
+        for who, sitting, *counts, steps, seconds in rows
     ]  # fmt: skip
     kinds = {"answers": "int64", "standing": "int64", "changed": "int64", "pace": "float64"}
     return pd.DataFrame(found, columns=list(COLUMNS)).astype(kinds)

@@ -34,14 +34,14 @@ def show(store: Store, dataset: Dataset) -> None:
         st.button("To the queues", on_click=address.go, kwargs={"data": dataset.name}, type="primary")
         return
     _table(known)
+    ids = [_id(row) for row in known.itertuples(index=False)]
+    titles = dict(zip(ids, known.apply(_title, axis=1), strict=True))
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        with st.container(width=400):
+            chosen = address.select("One sitting", ids, "of", titles.__getitem__, always=True)
         with st.container(width=200):
             labelling.ask_name()
-        labelling.offer_undo(store)
-    ids = [_id(row) for row in known.itertuples(index=False)]
-    with st.container(width=420):
-        titles = dict(zip(ids, known.apply(_title, axis=1), strict=True))
-        chosen = address.select("One sitting", ids, "of", titles.__getitem__, always=True)
+    labelling.offer_undo(store)
     _one(store, dataset, known.iloc[ids.index(chosen)])
     _everything_of(store, dataset, known)
     _differing(store, dataset)
