@@ -10,7 +10,7 @@ import streamlit as st
 from fer_core import labels
 from fer_core.dataset import browse
 from fer_core.dataset.browse import Tile
-from fer_core.dataset.store import Store
+from fer_core.dataset.store import SPLITS, Store
 from fer_core.evaluation.results import NO_FACE, Result
 from fer_core.evaluation.trial import Trial
 from pages._shared import address, gallery, labelling, words
@@ -60,6 +60,8 @@ def pictures(
     )
     with bar:
         _act(store, trial, samples, chosen, grid, because)
+        if key == "cell" and kind == "labels" and not chosen:
+            _relabel(trial, grid)
     if len(tiles) < len(part):
         st.caption(f"{words.many(len(part) - len(tiles), 'picture')} of these were deleted since.")
     st.caption(
@@ -166,6 +168,26 @@ def _act(store: Store, trial: Trial, samples: list[int], chosen: list[int], grid
             st.caption(
                 "Labels of a test split are not mended from a list of mistakes: that would flatter the model."
             )
+
+
+def _relabel(trial: Trial, grid: str) -> None:
+    """The way to the desk with the mistakes of the cell in the address; those of a test split blind only."""
+    split, names = trial.rows.split, trial.card.labels.names
+    true, read = (st.query_params.get(name) for name in ("true", "read"))
+    if split not in SPLITS or true == read or read == "no face":
+        return
+    wanted = {"data": trial.rows.dataset, "split": split, "model": trial.card.id, "queue": "blind"}
+    if split != "test":
+        cell = {"true": true, "read": read if read in names else None}
+        wanted |= {"queue": "missed", **{name: value for name, value in cell.items() if value}}
+    title, about = "Relabel these →", "At the desk, by keys, the surest mistakes first."
+    if split == "test":
+        title, about = (
+            "Check the test blind →",
+            "At the desk, hits and misses mixed and nothing said of them.",
+        )
+    if st.button(title, key=f"relabel {grid}", help=about):
+        st.switch_page("pages/relabel.py", query_params=wanted)
 
 
 def _label(store: Store, chosen: list[int], label: str, grid: str, because: str) -> None:

@@ -93,7 +93,7 @@ def show(
         heat: data: addresses of pictures under their heat map, by sample; None where there are none.
     """
     mounted = f"desk {sitting}"
-    message = (st.session_state.get(mounted) or {}).get("message") or {}
+    message = _message(mounted)
     # Stored first: nothing that goes wrong afterwards may keep an answer from its place.
     stored, refused, trouble = _stored(message, store)
     have, at = int(message.get("have", 0)), int(message.get("at", 0))
@@ -140,6 +140,11 @@ def show(
         },
         on_message_change=lambda: None,
     )
+
+
+def _message(mounted: str) -> dict[str, Any]:
+    """What the browser said last; empty before it said anything."""
+    return (st.session_state.get(mounted) or {}).get("message") or {}
 
 
 def _data(item: Item) -> dict[str, Any]:
