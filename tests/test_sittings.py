@@ -4,7 +4,9 @@ import math
 
 import pytest
 
+from fer_core.cli import main
 from fer_core.dataset import ledger
+from fer_core.dataset.store import Store
 from fer_core.errors import NotFound
 from fer_core.review import sittings
 from tests import drawn_dataset
@@ -75,6 +77,20 @@ def test_what_came_from_a_file_is_no_sitting_and_a_revert_empties_one(store, clo
     ledger.undo(store, "Eve", change.batch)
     found = sittings.sittings(store, "faces")
     assert found["standing"].tolist() == [3] and found["answers"].tolist() == [3], "to undo is no answer"
+
+
+def test_the_command_line_lists_takes_back_and_brings_back(store, clock, monkeypatch, capsys):
+    monkeypatch.setattr(Store, "open", classmethod(lambda cls: store))
+    say(store, clock, "Ada", "s1", [(0, 1, "sad"), (1, 2, "fear")])
+    assert main(["sittings", "faces"]) == 0
+    assert "s1  Ada" in (out := capsys.readouterr().out) and "2 answers" in out
+    assert main(["revert", "faces", "--sitting", "s1", "--who", "Eve"]) == 0
+    batch = capsys.readouterr().out.split("undo ")[1].split()[0]
+    assert [ledger.history(store, s)[-1].new for s in (1, 2)] == ["happy", "happy"]
+    assert main(["undo", batch, "--who", "Eve"]) == 0
+    assert [ledger.history(store, s)[-1].new for s in (1, 2)] == ["sad", "fear"]
+    capsys.readouterr()
+    assert main(["undo", batch, "--who", "Eve"]) != 0 and "which Eve took back" in capsys.readouterr().err
 
 
 def test_a_dataset_that_was_deleted_is_named(store):

@@ -1,13 +1,14 @@
-"""Commands on versions: versions, freeze, diff, restore, export, apply-changes, remove."""
+"""Commands on versions and ways back: versions, freeze, diff, restore, sittings, revert, undo, export, …"""
 
 import argparse
 import getpass
 from pathlib import Path
 
 from fer_core.cli.data import _done, _progress
-from fer_core.dataset import changes, exports, removal, versions
+from fer_core.dataset import changes, exports, ledger, removal, versions
 from fer_core.dataset.store import Store
 from fer_core.errors import BadInput
+from fer_core.review import sittings
 
 _SHOWN = 50
 """Lines of a diff that are printed unless all are asked for."""
@@ -38,6 +39,18 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add = command("restore", _restore, "bring the labels of a version back, by further events", writes=True)
     add.add_argument("version")
     add.add_argument("--why", default="")
+
+    command("sittings", _sittings, "who labelled how much in one go, and how much of it still stands")
+
+    add = command("revert", _revert, "take back a sitting, or all that one person labelled", writes=True)
+    add.add_argument("--sitting", help="as `sittings` lists it")
+    add.add_argument("--person")
+    add.add_argument("--why", default="")
+
+    add = commands.add_parser("undo", help="take one batch back; of an undo or a revert too")
+    add.add_argument("batch")
+    add.add_argument("--who", default=_me(), help="who does it; stands in the ledger")
+    add.set_defaults(run=_undo)
 
     add = command("export", _export, "write a dataset to a file or folder")
     add.add_argument("form", choices=sorted(exports.EXPORTS))
@@ -102,6 +115,40 @@ def _restore(options: argparse.Namespace) -> int:
     print(
         f"{len(change.events):,} labels are as in {options.version!r} again; "
         f"{len(change.kept):,} samples that were imported since are as they were"
+    )
+    return 0
+
+
+def _sittings(options: argparse.Namespace) -> int:
+    for row in sittings.sittings(Store.open(), options.dataset).itertuples(index=False):
+        print(
+            f"{row.sitting or 'no sitting'}  {row.who}  {row[2][:16]} to {row[3][:16]}  "
+            f"{row.answers:,} answers, {row.changed:,} changed the label, {row.standing:,} stand  {row.queue}"
+        )
+    return 0
+
+
+def _revert(options: argparse.Namespace) -> int:
+    return _told(
+        ledger.revert(
+            Store.open(),
+            options.who,
+            dataset=options.dataset,
+            sitting=options.sitting,
+            person=options.person,
+            why=options.why,
+        )
+    )
+
+
+def _undo(options: argparse.Namespace) -> int:
+    return _told(ledger.undo(Store.open(), options.who, options.batch))
+
+
+def _told(change: ledger.Change) -> int:
+    print(
+        f"{len(change.events):,} labels taken back; {len(change.kept):,} samples keep what was said of them "
+        f"later; undo {change.batch} brings all back"
     )
     return 0
 
