@@ -6,12 +6,13 @@
 
 keys: a real Chromium and a real server; each key is pressed as soon as the next picture is on the screen.
 crowd: threads of one process, each with claims and answers as the desk uses them, all at one queue; between
-    two answers of a person lie so many seconds.
+    two answers of a person lie so many seconds, more or less.
 size: what the server does for one label, in a dataset of so many samples.
 """
 
 import argparse
 import os
+import random
 import tempfile
 import threading
 import time
@@ -116,6 +117,8 @@ def crowd(people: int, each: int, pause: float) -> None:
 
     def work(who: str) -> None:
         mine: list[int] = []
+        chance = random.Random(who)
+        time.sleep(pause * chance.random())
         while fresh := claims.take(store, "faces", QUEUE, queue, who, BATCH, without=mine):
             for sample in fresh:
                 answer = Answer(f"{who} {sample}", sample, "sad", QUEUE, who)
@@ -123,7 +126,7 @@ def crowd(people: int, each: int, pause: float) -> None:
                 assert answers.keep(store, "faces", who, [answer]) == {}
                 took.append((time.perf_counter() - began) * 1000)
                 mine.append(sample)
-                time.sleep(pause)
+                time.sleep(pause * chance.uniform(0.5, 1.5))
         given[who] = mine
 
     threads = [threading.Thread(target=work, args=(f"person {n}",)) for n in range(people)]

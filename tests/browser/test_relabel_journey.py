@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from fer_core.dataset import ledger
+from fer_core.dataset import ledger, removal
 from fer_core.dataset.store import Store
+from fer_core.zoo import library
 from tests import drawn_dataset
 from tests.browser.conftest import start
 from tests.drawn_dataset import picture, row
@@ -35,9 +36,9 @@ class Desk:
     def __init__(self, server, page, dataset):
         self.server, self.page, self.dataset = server, page, dataset
 
-    def open(self, page=None, who="Ada", sitting="one"):
+    def open(self, page=None, who="Ada", sitting="one", more="queue=random"):
         page = page or self.page
-        page.goto(f"{self.server.url}/relabel?data={self.dataset}&queue=random&split=train&sitting={sitting}")
+        page.goto(f"{self.server.url}/relabel?data={self.dataset}&split=train&sitting={sitting}&{more}")
         name = page.get_by_role("textbox", name="Your name")
         name.fill(who)
         name.press("Enter")
@@ -188,3 +189,80 @@ def test_buttons_do_what_keys_do_on_a_phone(desk):
     desk.stored()
     assert desk.labels() == [(first, "disgust", "Ada")]
     assert desk.page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+def test_two_tabs_of_one_person_store_one_label_and_say_so(desk):
+    desk.open()
+    other = desk.open(desk.page.context.new_page())
+    assert desk.page.evaluate(SHOWN) == other.evaluate(SHOWN)
+    seen = desk.press("55")
+    desk.stored()
+    other.keyboard.press("3")
+    other.wait_for_function(f"() => ({SAVED})()?.includes('another tab: sad')")
+    assert desk.labels() == [(s, "sad", "Ada") for s in seen]
+
+
+def test_an_old_tab_learns_that_its_sitting_was_taken_back(desk):
+    desk.open()
+    seen = desk.press("55")
+    desk.stored()
+    store = Store.open(desk.server.workspace / "studio.db")
+    ledger.revert(store, "Ben", sitting="one", dataset=desk.dataset)
+    desk.page.keyboard.press("z")
+    desk.page.wait_for_function(f"() => ({SAVED})()?.includes('taken back before')")
+    assert [ledger.history(store, sample)[-1].new for sample in seen] == ["happy"] * 2
+    store.close()
+
+
+def test_a_dataset_that_is_deleted_meanwhile_is_said(desk):
+    desk.open()
+    store = Store.open(desk.server.workspace / "studio.db")
+    removal.remove_dataset(store, desk.dataset, "Ben")
+    store.close()
+    desk.page.keyboard.press("5")
+    desk.page.wait_for_function(f"() => ({SAVED})()?.startsWith('Not stored')")
+    desk.page.reload()
+    desk.page.get_by_text("here any more").wait_for()
+
+
+def test_everyone_answers_alone_and_the_end_counts(desk, browser):
+    desk.open()
+    mine = desk.press("555")
+    desk.stored()
+    other = browser.new_context()
+    page = desk.open(other.new_page(), who="Ben", sitting="two", more="queue=random&shared=1")
+    assert desk.press("444", page) == mine
+    desk.stored(page)
+    assert len(desk.labels()) == 6
+    page.get_by_role("button", name="End the sitting").click()
+    page.get_by_text("3 pictures answered").wait_for()
+    other.close()
+
+
+def test_h_shows_where_the_model_looked_and_keys_go_on(desk):
+    model = library.default_id()
+    desk.open(more=f"queue=doubt&model={model}")
+    source = f"() => ({FIND})('picture').src.slice(0, 15)"
+    assert desk.page.evaluate(source) == "data:image/png;"
+    desk.page.keyboard.press("h")
+    desk.page.wait_for_function(f"() => ({source})() === 'data:image/jpeg'")
+    seen = desk.press("55")
+    desk.page.keyboard.press("h")
+    desk.page.wait_for_function(f"() => ({source})() === 'data:image/png;'")
+    desk.stored()
+    assert desk.labels() == [(s, "sad", "Ada") for s in seen]
+
+
+def test_keys_work_after_a_switch_was_flipped_and_buttons_by_keyboard(desk):
+    desk.open()
+    desk.page.get_by_text("Exact copies too").click()
+    seen = desk.press("5")
+    desk.stored()
+    button = desk.page.get_by_role("button", name="fear")
+    assert button.get_attribute("aria-keyshortcuts") == "3"
+    seen.append(int(desk.page.evaluate(SHOWN)))
+    button.focus()
+    desk.page.keyboard.press("Enter")
+    desk.page.wait_for_function(f"(old) => ({SHOWN})() !== old", arg=str(seen[1]))
+    desk.stored()
+    assert [(s, n) for s, n, _ in desk.labels()] == [(seen[0], "sad"), (seen[1], "fear")]
