@@ -144,6 +144,18 @@ def test_robustness_is_measured_when_asked_and_then_drawn(store, mine, few):
     assert len(app.dataframe[0].value) == sum(len(each.strengths) for each in DISTURBANCES)
 
 
+def test_a_stopped_measurement_can_go_on(store, mine, few, monkeypatch):
+    def stopped(*given):
+        raise jobs._StopRequested
+
+    with monkeypatch.context() as patch:
+        patch.setattr(robustness, "measure", stopped)
+        app = settled(press(visit(limits, mine), f"Measure {mine.card.title}"))
+        assert "Stopped. What was measured is kept" in said(app) and charts(app) == []
+    app = settled(press(app, "Go on measuring"))
+    assert len(charts(app)) == len(DISTURBANCES) and "Stopped" not in said(app)
+
+
 def test_a_point_leads_to_the_faces_that_it_turns_wrong(store, mine, few):
     result = mine.result("labels")
     robustness.measure(store, resources.predictor("any"), result.among(robustness.drawn(result, 6)))

@@ -174,4 +174,5 @@ DISTURBANCES = (
         (32, 24, 16, 12, 8), 24, _small,
     ),
 )  # fmt: skip
-"""The blur is Gaussian, with this deviation; so is the noise. Quality is libjpeg's."""
+"""The blur is Gaussian, with this deviation; so is the noise, of each pixel as it is stored: in a small picture
+it hides more than in a large one, whose pixels a network sees averaged. Quality is libjpeg's."""
