@@ -32,14 +32,14 @@ def batches(predictor, monkeypatch):
 def test_one_face_and_a_batch_are_measured_once_and_kept(predictor, batches):
     assert speed.known(predictor.card) is None
     found = speed.of(predictor)
-    assert set(batches) == {1, speed.BATCH} and min(map(batches.count, set(batches))) > 5
+    assert set(batches) == {1, speed.BATCH} and min(map(batches.count, set(batches))) > 3
     assert 0 < found.batch < 100 and 0 < found.one < 100
     batches.clear()
     assert speed.of(predictor) == speed.known(predictor.card) == found and batches == []
 
 
 def test_the_time_is_the_median_and_the_first_call_does_not_count(monkeypatch):
-    durations = iter([9.0, 0.001, 0.002, 0.003, 0.004, 5.0])
+    durations = iter([9.0, 0.001, 5.0, 0.003, 0.002, 0.004])
     now = [0.0]
     monkeypatch.setattr(speed.time, "perf_counter", lambda: now[0])
 

@@ -23,7 +23,7 @@ _ANSWERS = {
     "among": "among the classes that both know",
     "open": "any answer; a class not known here is wrong",
 }
-_RIGHT = {"votes": "the most frequent vote", "labels": "the dataset's labels"}
+_RIGHT = {"labels": "the dataset's labels", "votes": "the most frequent vote"}
 
 
 _LIGHT = [[0, "#F3F7F7"], [1, "#1F6F78"]]
@@ -81,7 +81,7 @@ def show(store: Store, models: Mapping[str, Card]) -> None:
             )
         with st.container(width=230):
             truth = address.select(
-                "Right is", list(_RIGHT), "right", _RIGHT.__getitem__, "Labels where nobody voted."
+                "Right is", list(_RIGHT), "right", _RIGHT.__getitem__, "Where nobody voted, the labels."
             )
     places = _places(store, models, pictures, truth)
     missing = {
@@ -122,7 +122,7 @@ def offer(store: Store, key: str, wanted: Mapping[str, list[Rows]], of_all: str 
         st.warning(errors.plain(failure))
     if not wanted or jobs.find(name) is not None:
         return
-    tests = sum(rows.split in ("test", ALL) for some in wanted.values() for rows in some)
+    tests = sum((rows.frame["split"] == "test").any() for some in wanted.values() for rows in some)
     count = sum(map(len, wanted.values()))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(

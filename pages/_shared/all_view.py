@@ -54,9 +54,10 @@ def show(store: Store) -> None:
         return
     with errors.guard():
         _table(store, models)
-    st.divider()
-    with errors.guard():
-        across_view.show(store, {id: card for id, card in models.items() if card.task == EXPRESSION.id})
+    if expressions := resources.models(EXPRESSION.id):
+        st.divider()
+        with errors.guard():
+            across_view.show(store, expressions)
 
 
 def _table(store: Store, models: Mapping[str, Card]) -> None:
