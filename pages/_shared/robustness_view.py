@@ -11,7 +11,7 @@ import streamlit as st
 from fer_core.dataset.store import Store
 from fer_core.evaluation import report, robustness
 from fer_core.evaluation.results import Result
-from fer_core.evaluation.robustness import Curves
+from fer_core.evaluation.robustness import Curves, Loss
 from fer_core.evaluation.trial import Trial
 from fer_core.imaging.decode import decode_image, encode_png
 from fer_core.imaging.disturbances import DISTURBANCES, Disturbance, disturbed
@@ -55,7 +55,13 @@ def show(store: Store, trial: Trial, kind: str) -> None:
     cards = {id: card for id, (card, _) in samples.items()}
     mine = found.get(trial.card.id)
     if mine is not None:
-        st.markdown(f"**{errors.plain(robustness.sentence(robustness.worst(mine)))}**")
+        costs = robustness.losses(mine)
+        st.markdown(f"**{errors.plain(robustness.sentence(costs[0]))}**")
+        st.caption(
+            "At strengths that photos often have, in points of accuracy: "
+            + ", ".join(f"{cost.disturbance.title.lower()} {100 * cost.change:+.1f}" for cost in costs)
+            + f". Differences below {_unsure(costs):.0f} points between two of them may be chance."
+        )
     _legend(cards, found, drawn)
     examples = _examples(store, trial, drawn)
     for start in range(0, len(DISTURBANCES), 3):
@@ -140,6 +146,11 @@ def _measure(
         jobs.forget(key)
         jobs.start(key, f"Disturbing {count:,} faces", work)
         st.rerun()
+
+
+def _unsure(costs: list[Loss]) -> float:
+    """Points that the widest interval reaches to either side."""
+    return 50 * max(cost.high - cost.low for cost in costs)
 
 
 def _legend(cards: dict[str, Card], found: dict[str, Curves], drawn: Result) -> None:
