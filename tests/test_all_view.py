@@ -224,8 +224,10 @@ def test_a_click_on_a_cell_leads_to_its_faces(store, monkeypatch):
     monkeypatch.setattr(across_view.address, "go", lambda **where: gone.append(where))
     chosen = type("Chosen", (), {"selection": type("S", (), {"points": [{"customdata": [TWO[0], "faces"]}]})})
     monkeypatch.setattr(across_view.st, "session_state", {"matrix": chosen})
-    across_view._open({TWO[0]: {"faces": place}})
-    assert gone == [{"view": "model", "model": TWO[0], "data": "faces", "split": "validation"}]
+    there = {"view": "model", "model": TWO[0], "data": "faces", "split": "validation"}
+    across_view._open({TWO[0]: {"faces": place}}, "whole")
+    across_view._open({TWO[0]: {"faces": place}}, "haar")
+    assert gone == [there, {**there, "faces": "haar"}]
 
 
 def test_names_in_the_chart_do_not_lie_over_each_other():
@@ -244,3 +246,16 @@ def test_damaged_cells_are_measured_again(store):
     for damage in ("", "[]", "{}", json.dumps({**values, "shared": 3}), json.dumps({**values, "extra": 1})):
         kept.write_text(damage)
         assert across.kept(card, column, set()) is None
+
+
+def test_faces_that_a_detector_looks_for_are_figures_of_their_own(app, store):
+    visit(app, data="faces", faces="haar")
+    press(app, "Measure 4 missing figures")
+    found = table(app, "left out, and why").set_index(["model", "dataset"])
+    title = library.find(TWO[0]).card.title
+    # Haar finds no face in noise: every answer is missing, and thus wrong.
+    assert found.loc[(title, "faces"), "n"] == 8
+    assert found.loc[(title, "faces"), "among shared classes"].startswith("0.0 %")
+    assert {entry.faces for entry in register.entries(store)} == {"haar"}
+    visit(app, data="faces", faces="whole")
+    assert [b for b in app.button if b.label.startswith("Measure 4 missing figures")]

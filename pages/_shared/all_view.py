@@ -178,8 +178,8 @@ def _dataframe(table: list[Row], asked: Rows, kind: str) -> None:
         column_config=_COLUMNS,
     )
     st.caption(
-        "Click a column's head to sort, the box before a row to open its model. Where the day is missing the "
-        "figures stand on the model's card."
+        "Click a column's head to sort, the box before a row to open its model. Every picture was read whole. "
+        "Where the day is missing the figures stand on the model's card."
     )
 
 
