@@ -123,7 +123,7 @@ def test_a_face_is_explained_beside_its_neighbours_and_a_better_label(store, pre
     ]
     assert [tile["id"] for tile in tiles] == [n.sample for n in (*expected.copies, *expected.nearest)]
     assert tiles[0]["caption"] == "fear, same picture"
-    assert tiles[1]["caption"] == f"sad, {1 - expected.nearest[0].distance:.2f} alike"
+    assert tiles[1]["caption"] == f"sad, {1 - expected.nearest[0].distance:.2f}"
     assert any("labelled sad" in (alt or "") for alt in pictures(app))
     assert any("Occlusion" in (alt or "") for alt in pictures(app))
 
@@ -218,7 +218,7 @@ def test_why_on_the_photo_page_shows_the_crop_and_a_sentence_and_keeps_nothing(m
     next(t for t in app.toggle if t.label == "Why?").set_value(True).run()
     assert not app.exception and not app.error
     shown = said(app)
-    assert "It rests mostly on the mouth: blurring the best place lowers “happy” by" in shown
+    assert "It rests mostly on the mouth: blurring a patch there lowers “happy” by up to" in shown
     assert any("What speaks for happy: Occlusion" in (alt or "") for alt in pictures(app))
     assert not list(workspace.folder("cache").iterdir())
 
@@ -239,7 +239,11 @@ def test_the_overlay_is_lightest_where_the_map_is_largest():
     ("most", "part", "words"),
     [
         (0.01, "the mouth", "No single place decides"),
-        (0.3, "the mouth", "It rests mostly on the mouth: blurring the best place lowers “sad” by 30 points"),
+        (
+            0.3,
+            "the mouth",
+            "It rests mostly on the mouth: blurring a patch there lowers “sad” by up to 30 points",
+        ),
         (0.3, None, "no one part of the face alone"),
     ],
 )

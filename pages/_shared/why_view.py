@@ -212,13 +212,13 @@ def _nearest(
 
     def caption(tile: Tile) -> str:
         near = by_sample[tile.sample]
-        away = "same picture" if tile.sample in copies else f"{1 - near.distance:.2f} alike"
+        away = "same picture" if tile.sample in copies else f"{1 - near.distance:.2f}"
         return f"{_name(near, tile)}, {away}"
 
     gallery.show(store, tiles, "nearest faces", on_open=cell_view.open_sample, captions=caption, size=112)
     st.caption(
-        "Alike in the eyes of the network, just before its answer: 1 is the same direction (cosine). "
-        "Labels are those that it was trained with. Click one to see why it is read as it is."
+        "Each with the label that it was trained with, and how alike it is in the eyes of the network: 1 is "
+        "the same (cosine of the features before the answer). Click one to see why it is read as it is."
     )
 
 
