@@ -175,7 +175,7 @@ def test_other_models_are_drawn_beside_it_on_the_same_faces(store, mine, few, mo
     cards = {mine.card.id: mine.card, "other": other}
     monkeypatch.setattr(resources, "models", lambda task=None: cards)
     second = dataclasses.replace(mine, card=other, answers=np.roll(mine.answers, 1, axis=0))
-    monkeypatch.setattr("pages._shared.trials.get", lambda store, model, rows, faces: second)
+    monkeypatch.setattr("pages._shared.evaluation_choice.measured", lambda store, model, rows, faces: second)
     app = visit(limits, mine, also="other,nobody")
     assert app.multiselect[0].value == ["other"]
     app = settled(press(app, f"Measure {mine.card.title} and Other"))

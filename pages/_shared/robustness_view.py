@@ -18,7 +18,7 @@ from fer_core.imaging.disturbances import DISTURBANCES, Disturbance, disturbed
 from fer_core.imaging.preprocess import InputSpec, to_input
 from fer_core.zoo.card import Card
 from fer_core.zoo.specs import EXPRESSION
-from pages._shared import address, cell_view, charts, errors, jobs, resources, trials, words
+from pages._shared import address, cell_view, charts, errors, evaluation_choice, jobs, resources, words
 
 MOST_ALSO = 3
 """Models beside the chosen one; more lines would not be told apart."""
@@ -44,7 +44,7 @@ def show(store: Store, trial: Trial, kind: str) -> None:
     samples = {trial.card.id: (trial.card, drawn)}
     for model in others:
         with errors.guard():
-            other = trials.get(store, model, trial.rows, trial.faces)
+            other = evaluation_choice.measured(store, model, trial.rows, trial.faces)
             if other is not None:
                 samples[model] = (other.card, _same(other.result(kind), drawn))
     curves = {id: robustness.known(card, sample, trial.faces) for id, (card, sample) in samples.items()}
