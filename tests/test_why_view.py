@@ -200,6 +200,7 @@ def test_the_means_of_each_class_are_drawn_when_asked_for(store, predictor, monk
     monkeypatch.setattr(
         gradients, "maps", lambda folder, kind, images, *rest: np.ones((len(images), 6, 6), np.float32)
     )
+    monkeypatch.setattr(why_view, "_FEWEST", 1)
     guess = int(predictor.predict(picture(0, 48)[None, :, :, None]).argmax())
     ledger.relabel(store, [(FACE, predictor.labels.names[guess])], "Ada")
     app = visit("")
@@ -208,7 +209,7 @@ def test_the_means_of_each_class_are_drawn_when_asked_for(store, predictor, monk
     app = settled(settled(app))
     name = predictor.labels.names[guess]
     assert any(f"Mean face of {name}" in (alt or "") for alt in pictures(app))
-    assert "No right answer" in said(app)
+    assert "Too few right answers to average: " in said(app)
 
 
 def test_why_on_the_photo_page_shows_the_crop_and_a_sentence_and_keeps_nothing(monkeypatch):
