@@ -49,6 +49,9 @@ bench: $(VENV)/.ready-test
 	$(BIN)/python -m benchmarks.browse
 	$(BIN)/python -m benchmarks.import_files
 	$(BIN)/python -m benchmarks.finders
+	$(BIN)/python -m benchmarks.evaluation
+	$(BIN)/python -m benchmarks.evaluation_page
+	$(BIN)/python -m benchmarks.explain
 ifdef FER_DATA
 	$(BIN)/python -m benchmarks.import_fer2013 --data $(FER_DATA)
 	$(BIN)/python -m benchmarks.duplicates --data $(FER_DATA)

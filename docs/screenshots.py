@@ -17,7 +17,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests" / "browser")]
 
 import conftest  # noqa: E402 (the tests' server and browser, not a second copy of them)
 
-from fer_core.dataset import findings, practice  # noqa: E402
+from fer_core.dataset import findings, practice, versions  # noqa: E402
 from fer_core.dataset.store import Store  # noqa: E402
 from fer_core.imaging.decode import encode_png  # noqa: E402
 from fer_core.training import runs  # noqa: E402
@@ -51,6 +51,7 @@ def main() -> None:
             take(browser, f"{server.url}/train?view=new&network=landmark_cnn", "train-new", "light", 1280)
             run = trained(server.workspace)
             take(browser, f"{server.url}/train?run={run.id}", "train-run", "light", 1280)
+            evaluated(browser, server.url, run, store)
         finally:
             process.terminate()
             process.wait(10)
@@ -64,14 +65,40 @@ def trained(workspace: Path) -> runs.Run:
     return run
 
 
-def take(browser: Browser, url: str, name: str, scheme: str, width: int, photo: Path | None = None) -> None:
-    """One picture of a page, as high as its content."""
+def evaluated(browser: Browser, url: str, run: runs.Run, store: Store) -> None:
+    """The sections of the Evaluate page, on the model of that run."""
+    frame = versions.manifest(store, practice.NAME)
+    face = int(frame.loc[frame["split"] == "validation", "sample"].iloc[3])
+    chosen = f"model={run.result['model']}&data={practice.NAME}&split=validation"
+    cell = f"{chosen}&true=sad&read=all"
+    for name, query, words in (
+        ("model", f"view=model&{cell}", "worst first"),
+        ("why", f"view=model&{cell}&sample={face}", "Nearest training faces"),
+        ("all", "view=all", "Every model on every dataset"),
+        ("versus", f"view=versus&{chosen}&other=mini_xception_raw", "Where they differ"),
+        ("doubt", f"view=doubt&{chosen}", "Answer with several"),
+    ):
+        take(browser, f"{url}/evaluate?{query}", f"evaluate-{name}", "light", 1280, words=words)
+
+
+def take(
+    browser: Browser,
+    url: str,
+    name: str,
+    scheme: str,
+    width: int,
+    photo: Path | None = None,
+    words: str = "",
+) -> None:
+    """One picture of a page, as high as its content; `words` are waited for."""
     page = browser.new_page(viewport={"width": width, "height": 700}, color_scheme=scheme)
     page.goto(url)
     expect(page.locator("h1")).to_be_visible(timeout=30_000)
     if photo:
         page.set_input_files("input[type=file]", str(photo))
         expect(page.get_by_text("What the network saw")).to_be_visible(timeout=30_000)
+    if words:
+        expect(page.get_by_text(words).first).to_be_visible(timeout=120_000)
     if "view=map" in url:
         page.get_by_role("button", name="Draw the map").click()
         expect(page.get_by_text("Draw a loop")).to_be_visible(timeout=120_000)

@@ -31,9 +31,9 @@ DOORS = (
     ),
     (
         "I wonder how good it is",
-        "Every model's figures, errors included.",
-        "pages/library.py",
-        "Open Library",
+        "Measure a model and look at the faces behind every number.",
+        "pages/evaluate.py",
+        "Open Evaluate",
     ),
 )
 

@@ -59,8 +59,11 @@ def show(card: Card, shipped: bool) -> None:
     elsewhere = "imported" in card.training
     came = "Comes with FER Studio" if shipped else "Brought in" if elsewhere else "Trained here"
     st.markdown(f"{came}. {words.sentence_case(errors.plain(words.measured(card)))}")
-    if card.task == "expression" and st.button("Use it on a photo", type="primary"):
-        st.switch_page("pages/photo.py", query_params={"model": card.id})
+    with st.container(horizontal=True):
+        if card.task == "expression" and st.button("Use it on a photo", type="primary"):
+            st.switch_page("pages/photo.py", query_params={"model": card.id})
+        if st.button("Look at its errors", help="Measures it on a dataset and shows the faces"):
+            st.switch_page("pages/evaluate.py", query_params={"model": card.id})
     if card.evaluations:
         _measured(card)
     model_facts.show(card)

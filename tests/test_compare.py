@@ -1,7 +1,5 @@
 """Two models on the same rows: aligned, tested, and no difference claimed that chance gives."""
 
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -165,10 +163,3 @@ def test_chance_is_called_proof_in_at_most_one_of_twenty():
         for seed in range(1000, 1200)
     ]
     assert np.mean(proofs) <= 0.06
-
-
-def test_a_thousand_bootstraps_of_a_test_split_are_quick():
-    one, other = simulated(5, 0.65, 0.66, 3589)
-    start = time.perf_counter()
-    compare.pair(one, other, draws=1000)
-    assert time.perf_counter() - start < 1

@@ -20,7 +20,7 @@ from fer_core.inference.predictor import Predictor
 from fer_core.labels import LabelSet
 from fer_core.zoo import library
 from pages._shared import cell_view, charts, gallery, jobs, trials, words
-from tests import drawn_dataset
+from tests import drawn_dataset, made_runs
 from tests.drawn_dataset import picture, row
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -307,3 +307,20 @@ def test_a_model_of_valence_and_arousal_has_its_own_figures(store, predictor, mo
     assert app.dataframe[0].value["of"].tolist() == ["valence", "arousal"]
     worst = tiles(app)[0]
     assert worst["id"] == frame["sample"][3] and worst["caption"].startswith("v -")
+
+
+def test_the_library_leads_to_the_errors_of_a_model(store):
+    other = next(entry.id for entry in library.entries() if entry.id != library.default_id())
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    app.switch_page("pages/library.py")
+    app.query_params["model"] = other
+    made_runs.press(app.run(), "Look at its errors")
+    assert app.title[0].value == "Evaluate" and app.query_params["model"] == other
+
+
+def test_a_finished_run_leads_to_the_errors_of_its_model(store):
+    made_runs.model("mine", accuracy=0.66, accuracy_low=0.64, accuracy_high=0.68, n=3589)
+    run = made_runs.ended(made_runs.trained(8), model="mine")
+    app = made_runs.visit(run=run.id)
+    made_runs.press(app, "Look at its errors")
+    assert app.title[0].value == "Evaluate" and app.query_params["model"] == "mine"

@@ -170,6 +170,37 @@ def test_a_split_that_nobody_knows_is_a_wrong_call(space):
     assert end.value.code == 2
 
 
+def test_other_tasks_are_told_in_their_own_figures(space, capsys, tmp_path, monkeypatch):
+    """What a network of another task answers is made up; the rest is the command's own way."""
+    rows = [
+        row(f"v{i}", picture(50 + i), "happy" if i % 2 else "sad", "test", valence=i / 9 - 0.5, arousal=0.1)
+        for i in range(9)
+    ]
+    drawn_dataset.write(Store.open(), rows, "moods", why="moods")
+    answers = np.random.default_rng(0).uniform(0, 1, (9, 2)).astype(np.float32)
+    card = library.find(MODEL).card
+
+    def made(task):
+        other = dataclasses.replace(card, task=task)
+        monkeypatch.setattr(
+            trial, "run", lambda store, p, asked, *rest: Trial(other, asked, WHOLE, answers, None)
+        )
+        return evaluate(
+            "--split", "test", "--json", tmp_path / "r.json", "--html", tmp_path / "r.html", data="moods"
+        )
+
+    said = told(capsys, *made("affect"))
+    record = json.loads((tmp_path / "r.json").read_text())
+    assert f"CCC {record['valence']['ccc']:.3f} (" in said and "of       9 faces" in said
+    said = told(capsys, *made("similarity"))
+    record = json.loads((tmp_path / "r.json").read_text())
+    assert f"{record['accuracy'] * 100:.1f} % (" in said and f"of {record['n']} pairs" in said
+    assert "Area under the curve" in (tmp_path / "r.html").read_text("utf-8")
+    assert "of the kind 'Same expression or not'" in refused(
+        capsys, *made("similarity"), "--csv", tmp_path / "r.csv"
+    )
+
+
 def test_rows_of_other_tasks(tmp_path):
     rows = [row(f"v{i}", picture(i), None, "validation", valence=0.5, arousal=-0.5) for i in range(3)]
     rows.append(row("bare", picture(9), None, "validation"))

@@ -144,6 +144,18 @@ def test_robustness_is_measured_when_asked_and_then_drawn(store, mine, few):
     assert len(app.dataframe[0].value) == sum(len(each.strengths) for each in DISTURBANCES)
 
 
+def test_a_stopped_measurement_can_go_on(store, mine, few, monkeypatch):
+    def stopped(*given):
+        raise jobs._StopRequested
+
+    with monkeypatch.context() as patch:
+        patch.setattr(robustness, "measure", stopped)
+        app = settled(press(visit(limits, mine), f"Measure {mine.card.title}"))
+        assert "Stopped. What was measured is kept" in said(app) and charts(app) == []
+    app = settled(press(app, "Go on measuring"))
+    assert len(charts(app)) == len(DISTURBANCES) and "Stopped" not in said(app)
+
+
 def test_a_point_leads_to_the_faces_that_it_turns_wrong(store, mine, few):
     result = mine.result("labels")
     robustness.measure(store, resources.predictor("any"), result.among(robustness.drawn(result, 6)))
@@ -163,7 +175,7 @@ def test_other_models_are_drawn_beside_it_on_the_same_faces(store, mine, few, mo
     cards = {mine.card.id: mine.card, "other": other}
     monkeypatch.setattr(resources, "models", lambda task=None: cards)
     second = dataclasses.replace(mine, card=other, answers=np.roll(mine.answers, 1, axis=0))
-    monkeypatch.setattr("pages._shared.trials.get", lambda store, model, rows, faces: second)
+    monkeypatch.setattr("pages._shared.evaluation_choice.measured", lambda store, model, rows, faces: second)
     app = visit(limits, mine, also="other,nobody")
     assert app.multiselect[0].value == ["other"]
     app = settled(press(app, f"Measure {mine.card.title} and Other"))

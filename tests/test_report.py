@@ -7,6 +7,7 @@ import pytest
 from fer_core.errors import BadInput
 from fer_core.evaluation import report
 from fer_core.labels import FER7, FERPLUS8
+from fer_core.zoo import library
 
 FRAME = pd.DataFrame(
     {
@@ -72,3 +73,12 @@ def test_what_cannot_be_measured_is_said():
         report.measure(p, FRAME.assign(label="bored"), "labels", FER7)
     with pytest.raises(BadInput, match="Truth is one of"):
         report.measure(p, FRAME, "wishes", FER7)
+
+
+def test_one_kind_of_truth_is_enough():
+    card = library.find(library.DEFAULT).card
+    frame = FRAME.assign(label="bored")
+    (record,) = report.records(answers(card.labels, *["sad"] * 6), frame, card)
+    assert record["kind"] == "votes"
+    with pytest.raises(BadInput, match="must share classes"):
+        report.records(answers(card.labels, *["sad"] * 6), frame[["image", "label"]], card)

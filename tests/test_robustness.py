@@ -227,7 +227,7 @@ def test_the_worst_weakness_is_named():
     assert found.disturbance is mouth and found.change == pytest.approx(-0.3) and found.lost == 0.5
     assert curves.turned(mouth, mouth.usual).nonzero()[0].tolist() == list(range(30, 60))
     assert robustness.sentence(found) == (
-        "It loses half of its accuracy when the mouth is covered (size of the cover, % of the mouth: 100): "
+        "It loses half of its accuracy when the mouth is covered (cover, % of the mouth: 100): "
         "60.0 % → 30.0 % of 100 faces."
     )
 

@@ -74,9 +74,13 @@ def _rows(store: Store, options: argparse.Namespace) -> Rows:
     return trial.rows(store, name, version or None, options.split)
 
 
-def _trial(store: Store, model: str, asked: Rows, options: argparse.Namespace) -> Trial:
+def _predictor(model: str, asked: Rows, options: argparse.Namespace) -> Predictor:
     predictor = Predictor.load(library.find(model).folder)
     _check(predictor, asked, options)
+    return predictor
+
+
+def _trial(store: Store, predictor: Predictor, asked: Rows, options: argparse.Namespace) -> Trial:
     try:
         return trial.run(store, predictor, asked, options.faces, _progress)
     finally:
@@ -102,7 +106,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     asked = _rows(store, options)
     if options.shuffle is not None:
         return _shuffle(store, asked, options)
-    made = _trial(store, options.model, asked, options)
+    made = _trial(store, _predictor(options.model, asked, options), asked, options)
     expression = made.card.task == EXPRESSION.id
     record = tables.record(made, kind)
     if options.json:
@@ -144,8 +148,7 @@ def _say_similarity(record: dict) -> None:
 
 def _shuffle(store: Store, asked: Rows, options: argparse.Namespace) -> int:
     """Not a look at the split, as nothing true is told: the register does not hear of it."""
-    predictor = Predictor.load(library.find(options.model).folder)
-    _check(predictor, asked, options)
+    predictor = _predictor(options.model, asked, options)
     if predictor.card.task != EXPRESSION.id:
         raise BadInput(
             f"--shuffle needs a model of expressions. Received: {predictor.card.id}, "
@@ -174,13 +177,14 @@ def _shuffle(store: Store, asked: Rows, options: argparse.Namespace) -> int:
 def _compare(options: argparse.Namespace) -> int:
     store, kind = Store.open(), _TRUTHS[options.labels]
     asked = _rows(store, options)
-    made = [_trial(store, model, asked, options) for model in options.models]
-    for one in made:
-        if one.card.task != EXPRESSION.id:
+    predictors = [_predictor(model, asked, options) for model in options.models]
+    for card in (predictor.card for predictor in predictors):
+        if card.task != EXPRESSION.id:
             raise BadInput(
-                f"Models of expressions are compared. Received: {one.card.id}, "
-                f"of the kind {TASKS[one.card.task].title!r}. Choose another."
+                f"Models of expressions are compared. Received: {card.id}, "
+                f"of the kind {TASKS[card.task].title!r}. Choose another."
             )
+    made = [_trial(store, predictor, asked, options) for predictor in predictors]
     found = compare.pair(made[0].result(kind), made[1].result(kind))
     if options.json:
         _write(options.json, json.dumps(_figures(found, made), indent=1).encode())

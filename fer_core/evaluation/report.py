@@ -62,13 +62,18 @@ def records(
     if card.task == SIMILARITY.id:
         found = ~np.isnan(answers[:, 0])
         return [{"kind": "similarity", **verification.measure(answers[found], frame[found])}]
-    return [
-        {
-            "copies": EXACT_AND_NEAR,
-            **measure(answers, frame, kind, card.labels, seen_images, (known or {}).get(kind)),
-        }
-        for kind in kinds(frame)
-    ]
+    measured, problems = [], []
+    for kind in kinds(frame):
+        try:
+            figures = measure(answers, frame, kind, card.labels, seen_images, (known or {}).get(kind))
+        except BadInput as problem:
+            # The votes may name what the labels do not, or the other way round.
+            problems.append(problem)
+        else:
+            measured.append({"copies": EXACT_AND_NEAR, **figures})
+    if not measured:
+        raise problems[0]
+    return measured
 
 
 def kinds(frame: pd.DataFrame) -> list[str]:

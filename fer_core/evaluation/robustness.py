@@ -171,9 +171,14 @@ def loss(curves: Curves, disturbance: Disturbance, strength: float) -> Loss:
     )
 
 
+def losses(curves: Curves) -> list[Loss]:
+    """What each disturbance costs at its usual strength, the dearest first."""
+    return sorted((loss(curves, each, each.usual) for each in DISTURBANCES), key=lambda found: found.change)
+
+
 def worst(curves: Curves) -> Loss:
-    """The disturbance that costs most, each at its usual strength."""
-    return min((loss(curves, each, each.usual) for each in DISTURBANCES), key=lambda found: found.change)
+    """The disturbance that costs most at its usual strength."""
+    return losses(curves)[0]
 
 
 def sentence(found: Loss) -> str:

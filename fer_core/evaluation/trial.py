@@ -1,8 +1,5 @@
 """One model on one split of one dataset version: what it answered, what is true, and how honest that is."""
 
-import hashlib
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,12 +7,11 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from fer_core import workspace
 from fer_core.dataset import duplicates, leaks, versions
 from fer_core.dataset.intake import Progress
 from fer_core.dataset.store import SPLITS, Store
 from fer_core.errors import BadInput, NotFound
-from fer_core.evaluation import answers, register, report, results
+from fer_core.evaluation import answers, cache, register, report, results
 from fer_core.evaluation.answers import WHOLE
 from fer_core.evaluation.register import ALL
 from fer_core.evaluation.results import Result
@@ -161,13 +157,9 @@ def _near_copies(
     store: Store, datasets: list[str], images: list[str], progress: Progress | None
 ) -> dict[str, str]:
     """Near copies among some pictures (NearCopies.group); kept in the cache: finding them takes seconds."""
-    name = hashlib.sha256("\n".join(images).encode()).hexdigest()
-    path = workspace.folder("cache") / f"{name}.copies.json"
-    try:
-        return json.loads(path.read_text("utf-8"))["group"]
-    except (OSError, ValueError, KeyError):
-        found = duplicates.near_copies(store, datasets, images, progress=progress).group
-        part = path.with_name(f"{name}.{os.getpid()}.part")
-        part.write_text(json.dumps({"schema_version": 1, "group": found}), "utf-8")
-        os.replace(part, path)
-        return found
+    path = cache.path("copies", *images)
+    group = cache.read(path).get("group")
+    if group is None:
+        group = duplicates.near_copies(store, datasets, images, progress=progress).group
+        cache.write(path, {"group": group})
+    return group

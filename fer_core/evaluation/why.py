@@ -233,7 +233,7 @@ def average(
     predictor: Predictor,
     trial: Trial,
     truth: str = "labels",
-    kind: str = explanation.GRAD_CAM,
+    kind: str = explanation.OCCLUSION,
     limit: int = FACES_PER_CLASS,
     progress: Progress | None = None,
 ) -> tuple[Average, ...]:

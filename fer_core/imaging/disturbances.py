@@ -158,11 +158,11 @@ DISTURBANCES = (
         (10, 20, 30, 45, 60), 20, _turned,
     ),
     Disturbance(
-        "eyes", "Eyes covered", "the eyes are covered", "size of the cover, % of eyes and brows",
+        "eyes", "Eyes covered", "the eyes are covered", "cover, % of the eyes and brows",
         (25, 50, 75, 100, 125), 100, _eyeless,
     ),
     Disturbance(
-        "mouth", "Mouth covered", "the mouth is covered", "size of the cover, % of the mouth",
+        "mouth", "Mouth covered", "the mouth is covered", "cover, % of the mouth",
         (25, 50, 75, 100, 125), 100, _mouthless,
     ),
     Disturbance(
@@ -174,4 +174,5 @@ DISTURBANCES = (
         (32, 24, 16, 12, 8), 24, _small,
     ),
 )  # fmt: skip
-"""The blur is Gaussian, with this deviation; so is the noise. Quality is libjpeg's."""
+"""The blur is Gaussian, with this deviation. So is the noise, of each stored pixel: in a small picture
+it hides more than in a large one, whose pixels a network sees averaged. Quality is libjpeg's."""

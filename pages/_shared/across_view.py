@@ -13,8 +13,10 @@ from fer_core.dataset import browse, changes
 from fer_core.dataset.store import Store
 from fer_core.evaluation import across
 from fer_core.evaluation.across import Cell, Column
+from fer_core.evaluation.answers import WHOLE
 from fer_core.evaluation.register import ALL
 from fer_core.evaluation.trial import Rows
+from fer_core.imaging import detectors
 from fer_core.zoo.card import Card
 from pages._shared import address, charts, errors, jobs, trials, words
 
@@ -23,7 +25,7 @@ _ANSWERS = {
     "among": "among the classes that both know",
     "open": "any answer; a class not known here is wrong",
 }
-_RIGHT = {"votes": "the most frequent vote", "labels": "the dataset's labels"}
+_RIGHT = {"labels": "the dataset's labels", "votes": "the most frequent vote"}
 
 
 _LIGHT = [[0, "#F3F7F7"], [1, "#1F6F78"]]
@@ -81,16 +83,30 @@ def show(store: Store, models: Mapping[str, Card]) -> None:
             )
         with st.container(width=230):
             truth = address.select(
-                "Right is", list(_RIGHT), "right", _RIGHT.__getitem__, "Labels where nobody voted."
+                "Right is", list(_RIGHT), "right", _RIGHT.__getitem__, "Where nobody voted, the labels."
             )
-    places = _places(store, models, pictures, truth)
+        with st.container(width=230):
+            faces = address.select(
+                "The face is",
+                [WHOLE, *detectors.DETECTORS],
+                "faces",
+                _faces,
+                "Sets of cropped faces are read whole. Where a picture shows more than the face, a detector "
+                "looks for it; a face that it does not find is a wrong answer.",
+            )
+    places = _places(store, models, pictures, truth, faces)
     missing = {
         model: [p.column.rows for p in row.values() if p.cell is None and p.obstacle is None]
         for model, row in places.items()
     }
-    offer(store, "the matrix", {model: rows for model, rows in missing.items() if rows})
-    _matrix(places, answer)
+    name = "the matrix" if faces == WHOLE else f"the matrix with {detectors.DETECTORS[faces].title}"
+    offer(store, name, {model: rows for model, rows in missing.items() if rows}, faces=faces)
+    _matrix(places, answer, faces)
     _table(places)
+
+
+def _faces(name: str) -> str:
+    return "the whole picture" if name == WHOLE else f"what {detectors.DETECTORS[name].title} finds"
 
 
 def distinct(models: Mapping[str, Card]) -> dict[str, str]:
@@ -102,7 +118,9 @@ def distinct(models: Mapping[str, Card]) -> dict[str, str]:
     }
 
 
-def offer(store: Store, key: str, wanted: Mapping[str, list[Rows]], of_all: str = "") -> None:
+def offer(
+    store: Store, key: str, wanted: Mapping[str, list[Rows]], of_all: str = "", faces: str = WHOLE
+) -> None:
     """A button that measures what is missing, its progress while it works, and what failed.
 
     Args:
@@ -122,7 +140,7 @@ def offer(store: Store, key: str, wanted: Mapping[str, list[Rows]], of_all: str 
         st.warning(errors.plain(failure))
     if not wanted or jobs.find(name) is not None:
         return
-    tests = sum(rows.split in ("test", ALL) for some in wanted.values() for rows in some)
+    tests = sum((rows.frame["split"] == "test").any() for some in wanted.values() for rows in some)
     count = sum(map(len, wanted.values()))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
@@ -130,7 +148,7 @@ def offer(store: Store, key: str, wanted: Mapping[str, list[Rows]], of_all: str 
             key=f"start {name}",
             type="primary",
             on_click=_begin,
-            args=(store, name, key, dict(wanted)),
+            args=(store, name, key, dict(wanted), faces),
         )
         if tests:
             st.caption(
@@ -139,13 +157,13 @@ def offer(store: Store, key: str, wanted: Mapping[str, list[Rows]], of_all: str 
             )
 
 
-def _begin(store: Store, name: str, key: str, wanted: dict[str, list[Rows]]) -> None:
+def _begin(store: Store, name: str, key: str, wanted: dict[str, list[Rows]], faces: str) -> None:
     st.session_state.pop(f"failures {name}", None)
-    jobs.start(name, f"Measuring {key}", lambda progress: across.measure(store, wanted, progress=progress))
+    jobs.start(name, f"Measuring {key}", lambda progress: across.measure(store, wanted, faces, progress))
 
 
 def _places(
-    store: Store, models: Mapping[str, Card], pictures: str, truth: str
+    store: Store, models: Mapping[str, Card], pictures: str, truth: str, faces: str
 ) -> dict[str, dict[str, Place]]:
     """By model and dataset."""
     names = [dataset.name for dataset in store.datasets()]
@@ -163,7 +181,7 @@ def _places(
             split = across.split_of(name, filled[name], own if pictures == "most" else learnt)
             column = _column(store, name, split, truth, state[name])
             obstacle = column.obstacle(card)
-            cell = None if obstacle else across.kept(card, column, names)
+            cell = None if obstacle else across.kept(card, column, names, faces)
             found[model][name] = Place(card, titles[model], column, obstacle, cell, name in own)
     return found
 
@@ -173,7 +191,7 @@ def _column(_store: Store, dataset: str, split: str, truth: str, place: int) -> 
     return across.column(trials.rows(_store, dataset, None, split, place), truth)
 
 
-def _matrix(places: Mapping[str, Mapping[str, Place]], answer: str) -> None:
+def _matrix(places: Mapping[str, Mapping[str, Place]], answer: str, faces: str) -> None:
     datasets = list(next(iter(places.values()), {}))
     if not datasets:
         st.info("No dataset has pictures yet.")
@@ -240,7 +258,7 @@ def _matrix(places: Mapping[str, Mapping[str, Place]], answer: str) -> None:
         figure,
         key="matrix",
         config=charts.BUTTONS,
-        on_select=lambda: _open(places),
+        on_select=lambda: _open(places, faces),
         selection_mode="points",
         alt="Accuracy of each model on each dataset: " + "; ".join(_said(place) for _, _, place in flat),
     )
@@ -250,13 +268,14 @@ def _matrix(places: Mapping[str, Mapping[str, Place]], answer: str) -> None:
     )
 
 
-def _open(places: Mapping[str, Mapping[str, Place]]) -> None:
+def _open(places: Mapping[str, Mapping[str, Place]], faces: str) -> None:
     points = st.session_state["matrix"].selection.points
     if points:
         model, name = points[-1]["customdata"]
         asked = places[model][name].column
-        truth = {"truth": asked.kind} if asked.kind != "labels" else {}
-        address.go(view="model", model=model, data=name, split=asked.rows.split, **truth)
+        wanted = {"truth": asked.kind} if asked.kind != "labels" else {}
+        wanted |= {"faces": faces} if faces != WHOLE else {}
+        address.go(view="model", model=model, data=name, split=asked.rows.split, **wanted)
 
 
 def _share(place: Place, answer: str) -> dict | None:

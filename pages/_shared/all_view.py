@@ -54,9 +54,10 @@ def show(store: Store) -> None:
         return
     with errors.guard():
         _table(store, models)
-    st.divider()
-    with errors.guard():
-        across_view.show(store, {id: card for id, card in models.items() if card.task == EXPRESSION.id})
+    if expressions := resources.models(EXPRESSION.id):
+        st.divider()
+        with errors.guard():
+            across_view.show(store, expressions)
 
 
 def _table(store: Store, models: Mapping[str, Card]) -> None:
@@ -177,8 +178,8 @@ def _dataframe(table: list[Row], asked: Rows, kind: str) -> None:
         column_config=_COLUMNS,
     )
     st.caption(
-        "Click a column's head to sort, the box before a row to open its model. Where the day is missing the "
-        "figures stand on the model's card."
+        "Click a column's head to sort, the box before a row to open its model. All pictures are read whole. "
+        "Where the day is missing the figures stand on the model's card."
     )
 
 
@@ -255,13 +256,14 @@ def _go(model: str, asked: Rows, kind: str) -> None:
 
 def _names(drawn: list[tuple[str, dict, Speed]]) -> list[str]:
     """What stands beside the points; "" where it would lie over another name."""
-    free: list[tuple[float, float]] = []
-    names = []
-    for title, record, measured in drawn:
-        place = (math.log10(measured.one), record["accuracy"])
-        apart = all(abs(place[0] - x) > 0.4 or abs(place[1] - y) > 0.03 for x, y in free)
+    shares = [record["accuracy"] for _, record, _ in drawn]
+    line = 0.08 * max(max(shares) - min(shares), 0.1)
+    names: list[str] = []
+    taken: list[float] = []
+    for (title, _, _), share in zip(drawn, shares, strict=True):
+        apart = all(abs(share - other) > line for other in taken)
         names.append(html.escape(title.split(" (")[0]) if apart else "")
-        free.append(place)
+        taken += [share] if apart else []
     return names
 
 

@@ -37,7 +37,8 @@ _HOW = {
 def choose(key: str, off: bool = True) -> str:
     """The kind of heat map that the visitor wants, of explanation.KINDS, or OFF."""
     return (
-        st.segmented_control(
+        # Pills, which wrap where it is narrow.
+        st.pills(
             "Heat map",
             [*explanation.KINDS, OFF] if off else list(explanation.KINDS),
             format_func=_TITLES.__getitem__,
@@ -114,5 +115,7 @@ def rests_on(label: str, heat: np.ndarray, part: str | None) -> str:
     most = float(heat.max(initial=0))
     if most < explanation.NOTABLE:
         return f"No single place decides: blurring any one hardly changes “{label}”."
-    on = f"It rests mostly on {part}" if part else "It rests on no one part of the face alone"
-    return f"{on}: blurring the best place lowers “{label}” by {most * 100:.0f} points."
+    falls = f"lowers “{label}” by up to {most * 100:.0f} points."
+    if part:
+        return f"It rests mostly on {part}: blurring a patch there {falls}"
+    return f"It rests on no one part of the face alone; blurring a patch {falls}"

@@ -11,14 +11,14 @@ import streamlit as st
 from fer_core.dataset.store import Store
 from fer_core.evaluation import report, robustness
 from fer_core.evaluation.results import Result
-from fer_core.evaluation.robustness import Curves
+from fer_core.evaluation.robustness import Curves, Loss
 from fer_core.evaluation.trial import Trial
 from fer_core.imaging.decode import decode_image, encode_png
 from fer_core.imaging.disturbances import DISTURBANCES, Disturbance, disturbed
 from fer_core.imaging.preprocess import InputSpec, to_input
 from fer_core.zoo.card import Card
 from fer_core.zoo.specs import EXPRESSION
-from pages._shared import address, cell_view, charts, errors, jobs, resources, trials, words
+from pages._shared import address, cell_view, charts, errors, evaluation_choice, jobs, resources, words
 
 MOST_ALSO = 3
 """Models beside the chosen one; more lines would not be told apart."""
@@ -44,18 +44,24 @@ def show(store: Store, trial: Trial, kind: str) -> None:
     samples = {trial.card.id: (trial.card, drawn)}
     for model in others:
         with errors.guard():
-            other = trials.get(store, model, trial.rows, trial.faces)
+            other = evaluation_choice.measured(store, model, trial.rows, trial.faces)
             if other is not None:
                 samples[model] = (other.card, _same(other.result(kind), drawn))
     curves = {id: robustness.known(card, sample, trial.faces) for id, (card, sample) in samples.items()}
-    _measure(store, trial, kind, {id: samples[id] for id, known in curves.items() if known is None})
+    _measure(store, trial, kind, samples, [id for id, known in curves.items() if known is None])
     found = {samples[id][0].id: known for id, known in curves.items() if known is not None}
     if not found:
         return
     cards = {id: card for id, (card, _) in samples.items()}
     mine = found.get(trial.card.id)
     if mine is not None:
-        st.markdown(f"**{errors.plain(robustness.sentence(robustness.worst(mine)))}**")
+        costs = robustness.losses(mine)
+        st.markdown(f"**{errors.plain(robustness.sentence(costs[0]))}**")
+        st.caption(
+            "At strengths that photos often have, in points of accuracy: "
+            + ", ".join(f"{cost.disturbance.title.lower()} {100 * cost.change:+.1f}" for cost in costs)
+            + f". Differences below {_unsure(costs):.0f} points between two of them may be chance."
+        )
     _legend(cards, found, drawn)
     examples = _examples(store, trial, drawn)
     for start in range(0, len(DISTURBANCES), 3):
@@ -75,7 +81,7 @@ def _asked(trial: Trial, result: Result) -> tuple[int, list[str]]:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         most = len(result)
         if len(result) > robustness.SAMPLE:
-            with st.container(width=200):
+            with st.container(width=230):
                 of = address.select(
                     "Faces", ["some", "all"], "of",
                     lambda id: everything if id == "all" else f"{robustness.SAMPLE:,}, drawn by expression",
@@ -106,38 +112,45 @@ def _same(result: Result, drawn: Result) -> Result:
     return result.among(places[places >= 0])
 
 
-def _measure(store: Store, trial: Trial, kind: str, missing: dict[str, tuple[Card, Result]]) -> None:
-    """A button, or the progress of the work that it began."""
-    where = f"{trial.rows.version} {trial.rows.split} {trial.faces} {kind}"
-    names = " ".join(f"{resources.weights(card)} {len(sample)}" for card, sample in missing.values())
-    running = jobs.running("robustness ")
-    key = f"robustness {where} {names}"
-    if not missing and key not in running:
+def _measure(
+    store: Store, trial: Trial, kind: str, samples: dict[str, tuple[Card, Result]], missing: list[str]
+) -> None:
+    """A button where some are missing, or the progress of the work that it began."""
+    # By all that are shown: the key stays when the first of them is done.
+    names = " ".join(f"{resources.weights(card)} {len(sample)}" for card, sample in samples.values())
+    key = f"robustness {trial.rows.version} {trial.rows.split} {trial.faces} {kind} {names}"
+    if not missing:
+        jobs.forget(key)
         return
-    ended = jobs.show(key)
-    if ended is None and jobs.find(key) is not None:
+    job = jobs.find(key)
+    if job is not None and job.state == "stopped":
+        st.info(f"Stopped. What was measured is kept, but for the last {robustness.BLOCK} faces at most.")
+    elif job is not None and jobs.show(key) is None:
         return
-    if ended is not None and ended.state == "done":
+    if job is not None and job.state == "done":
         jobs.forget(key)
         st.rerun()
-    if ended is not None and ended.state == "stopped":
-        st.caption("Faces that were measured before the stop are kept.")
 
     def work(progress):
-        for id, (_, sample) in missing.items():
-            robustness.measure(store, resources.predictor(id), sample, trial.faces, progress)
+        for id in missing:
+            robustness.measure(store, resources.predictor(id), samples[id][1], trial.faces, progress)
 
-    titles = " and ".join(card.title for card, _ in missing.values())
-    count = sum(len(sample) for _, sample in missing.values())
+    titles = " and ".join(samples[id][0].title for id in missing)
+    count = sum(len(samples[id][1]) for id in missing)
     strengths = sum(len(each.strengths) for each in DISTURBANCES)
     if st.button(
-        "Go on measuring" if ended is not None else f"Measure {titles}",
+        "Go on measuring" if job is not None else f"Measure {titles}",
         type="primary",
         help=f"{count:,} faces, each disturbed in {strengths} ways: seconds to minutes, by the network.",
     ):
         jobs.forget(key)
         jobs.start(key, f"Disturbing {count:,} faces", work)
         st.rerun()
+
+
+def _unsure(costs: list[Loss]) -> float:
+    """Points that the widest interval reaches to either side."""
+    return 50 * max(cost.high - cost.low for cost in costs)
 
 
 def _legend(cards: dict[str, Card], found: dict[str, Curves], drawn: Result) -> None:

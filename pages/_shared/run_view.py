@@ -203,6 +203,9 @@ def _actions(run: Run, state: str, config: TrainingConfig) -> None:
                 "Open the model", type="primary", disabled=not card(result), help="Its card in the Library"
             ):
                 st.switch_page("pages/library.py", query_params={"model": result["model"]})
+            if card(result) and st.button("Look at its errors", help="The faces behind its figures"):
+                wanted = {"model": result["model"], "data": config.dataset, "split": "validation"}
+                st.switch_page("pages/evaluate.py", query_params=wanted)
             if history.of(run).epochs and not config.folds:
                 _more(run, config)
         st.button(

@@ -16,10 +16,13 @@ from fer_core.imaging.decode import decode_image
 from fer_core.inference import explanation
 from fer_core.inference.predictor import Predictor
 from fer_core.zoo.card import Card
-from pages._shared import cell_view, charts, errors, gallery, heat, jobs, labelling, resources, words
+from pages._shared import cell_view, charts, errors, gallery, heat, jobs, labelling, resources
 
 _KEPT = 3
 """Models whose training faces are in memory: 28,000 faces of 112 numbers are 13 MB, of 1,280 are 147 MB."""
+
+_FEWEST = 5
+"""Faces of which a mean is shown: one of fewer shows a person rather than a class."""
 
 
 def show(store: Store, trial: Trial, kind: str, sample: int) -> None:
@@ -89,20 +92,20 @@ def averages(store: Store, trial: Trial, kind: str) -> None:
 
 
 def _drawn(found: tuple[Average, ...]) -> None:
-    filled = [one for one in found if one.face is not None and one.heat is not None]
+    filled = [one for one in found if one.faces >= _FEWEST]
     if not filled:
-        st.info("No face was read right, so there is nothing to average.")
+        st.info(f"No class has {_FEWEST} faces that were read right, so there is nothing to average.")
         return
     pictures = [_above(one.face, one.heat) for one in filled if one.face is not None and one.heat is not None]
     st.image(
         pictures,
-        caption=[f"{one.label}, {words.many(one.faces, 'face')}" for one in filled],
-        width=124,
+        caption=[f"{one.label} ({one.faces})" for one in filled],
+        width=98,
         alt=[f"Mean face of {one.label}, and below it what speaks for {one.label}" for one in filled],
     )
     heat.legend("little weight", "most weight")
-    if empty := [one.label for one in found if one.face is None]:
-        st.caption(f"No right answer: {', '.join(empty)}.")
+    if few := [f"{one.label} ({one.faces})" for one in found if one.faces < _FEWEST]:
+        st.caption(f"Too few right answers to average: {', '.join(few)}.")
 
 
 def _above(face: np.ndarray, warmth: np.ndarray) -> np.ndarray:
@@ -212,13 +215,13 @@ def _nearest(
 
     def caption(tile: Tile) -> str:
         near = by_sample[tile.sample]
-        away = "same picture" if tile.sample in copies else f"{1 - near.distance:.2f} alike"
+        away = "same picture" if tile.sample in copies else f"{1 - near.distance:.2f}"
         return f"{_name(near, tile)}, {away}"
 
     gallery.show(store, tiles, "nearest faces", on_open=cell_view.open_sample, captions=caption, size=112)
     st.caption(
-        "Alike in the eyes of the network, just before its answer: 1 is the same direction (cosine). "
-        "Labels are those that it was trained with. Click one to see why it is read as it is."
+        "Each with the label that it was trained with, and how alike it is in the eyes of the network: 1 is "
+        "the same (cosine of the features before the answer). Click one to see why it is read as it is."
     )
 
 
