@@ -40,7 +40,8 @@ DOORS = (
 with frame.page(
     "FER Studio", "Which expression does a face show? Ask a photo, and find out how far to trust the answer."
 ):
-    for column, (title, sentence, target, label) in zip(st.columns(len(DOORS)), DOORS, strict=True):
+    columns = [*st.columns(3), *st.columns(3)]
+    for column, (title, sentence, target, label) in zip(columns, DOORS, strict=False):
         with column, st.container(border=True, height="stretch"):
             st.subheader(title, anchor=False)
             st.markdown(sentence)

@@ -1,11 +1,13 @@
 """The Relabel page: what fills a queue, the way to the desk and back, and a look at one's own hand."""
 
 import html
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sqlalchemy as sa
+import streamlit as st
 from skimage import data
 from streamlit.testing.v1 import AppTest
 
@@ -233,6 +235,51 @@ def test_ending_a_sitting_gives_back_what_was_not_answered(store, drawn):
     next(b for b in app.button if b.label == "End the sitting").click().run()
     assert claims.elsewhere(store, "faces", QUEUE, "Ben") == []
     assert "Nothing was answered in this sitting" in text(app)
+
+
+def a_cell():
+    """The link to the desk of a cell, on a page of its own."""
+    from types import SimpleNamespace
+
+    import streamlit as st
+
+    from fer_core.labels import FER7
+    from pages._shared import cell_view
+
+    st.switch_page = lambda page, query_params: st.json({"page": page, **query_params})
+    rows = SimpleNamespace(dataset="faces", split=st.session_state["split"])
+    cell_view._relabel(SimpleNamespace(rows=rows, card=SimpleNamespace(id="m", labels=FER7)), "grid")
+
+
+@pytest.mark.parametrize(
+    ("split", "address", "leads"),
+    [
+        (
+            "validation",
+            {"true": "sad", "read": "fear"},
+            {"queue": "missed", "true": "sad", "read": "fear", "split": "validation"},
+        ),
+        ("train", {"true": "sad", "read": "wrong"}, {"queue": "missed", "true": "sad", "split": "train"}),
+        ("test", {"true": "sad", "read": "fear"}, {"queue": "blind", "split": "test"}),
+        ("train", {"true": "sad", "read": "sad"}, None),
+        ("train", {"read": "no face"}, None),
+        ("all", {"true": "sad", "read": "fear"}, None),
+    ],
+)
+def test_a_cell_leads_to_its_queue_and_of_a_test_only_to_the_blind_one(monkeypatch, split, address, leads):
+    monkeypatch.setattr(st, "switch_page", st.switch_page)
+    app = AppTest.from_function(a_cell, default_timeout=30)
+    app.session_state["split"] = split
+    for name, value in address.items():
+        app.query_params[name] = value
+    app.run()
+    if leads is None:
+        assert not app.button and not app.exception
+        return
+    app.button[0].click().run()
+    assert not app.exception
+    wanted = {"page": "pages/relabel.py", "data": "faces", "model": "m", **leads}
+    assert json.loads(app.json[0].value) == wanted
 
 
 def test_reported_faces_are_a_queue(store):

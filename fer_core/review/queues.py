@@ -154,7 +154,9 @@ def missed(result: Result, model: str, split: str, true: str | None = None, read
     rows = result.cell(_index(result.label_set, true), _index(result.label_set, read))
     rows = rows[~result.right[rows] & result.found[rows]]
     names = result.label_set.names
-    why = [f"{model} reads {names[result.predicted[i]]} ({result.confidence[i]:.0%})" for i in rows]
+    # Never "100 %": no model is certain.
+    sure = np.minimum(result.confidence, 0.99)
+    why = [f"{model} reads {names[result.predicted[i]]} ({sure[i]:.0%})" for i in rows]
     key = _key("missed", model, split, true and f"true {true}", read and f"read {read}")
     return Queue("missed", key, _samples(result, rows), why)
 

@@ -41,6 +41,8 @@ class Desk {
     this.times = []
     this.heat = false
     this.build(data)
+    // On a phone picture and buttons fill the screen: what stands above is scrolled away once.
+    if (window.innerWidth <= 640) setTimeout(() => root.scrollIntoView({ block: "start" }), 300)
     this.onkey = (event) => this.key(event)
     document.addEventListener("keydown", this.onkey)
     this.again = setInterval(() => this.waiting.length && this.tell(), AGAIN)
