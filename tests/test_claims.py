@@ -185,3 +185,16 @@ def test_earlier_answers_come_back_to_be_taken_back(store):
     assert claims.past(store, "faces", QUEUE, "Ada", last, 0, 30) == everything
     assert claims.past(store, "faces", QUEUE, "Ada", last, 1, 30) == everything[:1]
     assert claims.past(store, "faces", QUEUE, "Ada", last - 1, 0, 30) == everything[:1]
+
+
+def test_what_a_revert_took_is_asked_for_again_and_what_its_undo_gave_back_is_not(store):
+    for sample in (1, 2):
+        ledger.relabel(store, [(sample, "sad")], "Ada", surfaced_by=QUEUE, sitting="one")
+    first = ledger.revert(store, "Ben", dataset="faces", sitting="one")
+    assert claims.done(store, "faces", QUEUE) == 0
+    ledger.undo(store, "Ben", first.batch)
+    assert claims.done(store, "faces", QUEUE) == 2
+    again = ledger.revert(store, "Ben", dataset="faces", sitting="one")
+    assert claims.done(store, "faces", QUEUE) == 0
+    ledger.undo(store, "Ben", again.batch)
+    assert claims.done(store, "faces", QUEUE) == 2

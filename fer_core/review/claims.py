@@ -1,5 +1,6 @@
 """Who has which picture of a queue before them: two people never get the same one, unless they ask for it."""
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -7,7 +8,7 @@ from itertools import islice
 import numpy as np
 import sqlalchemy as sa
 
-from fer_core.dataset import schema
+from fer_core.dataset import ledger, schema
 from fer_core.dataset.store import Store, find_dataset, now
 
 MINUTES = 15
@@ -79,7 +80,7 @@ def elsewhere(store: Store, dataset: str, queue: str, who: str) -> list[tuple[st
         query = (
             sa.select(_claim.who, sa.func.count(), sa.func.max(_claim.until))
             .where(_claim.queue == queue, _claim.who != who, _claim.until > now())
-            .where(~_has_answer(key, queue))
+            .where(~_has_answer(connection, key, queue))
             .group_by(_claim.who)
             .order_by(sa.func.max(_claim.until))
         )
@@ -127,7 +128,7 @@ def past(
         key = find_dataset(connection, dataset).id
         query = (
             sa.select(_event.batch, _event.sample, _event.old, _event.new)
-            .where(*_standing(key, queue), _event.who == who, _event.id <= before)
+            .where(*_standing(connection, key, queue), _event.who == who, _event.id <= before)
             .order_by(_event.id.desc())
             .limit(count)
             .offset(skip)
@@ -169,7 +170,7 @@ def stands(store: Store, dataset: str, queue: str, sample: int, who: str) -> tup
         key = find_dataset(connection, dataset).id
         query = (
             sa.select(_event.batch, _event.new)
-            .where(*_standing(key, queue), _event.sample == sample, _event.who == who)
+            .where(*_standing(connection, key, queue), _event.sample == sample, _event.who == who)
             .where(_event.id == leads.correlate(schema.event).scalar_subquery())
             .order_by(_event.id.desc())
             .limit(1)
@@ -205,18 +206,20 @@ def release(store: Store, queue: str, who: str) -> None:
 
 def _answered(connection: sa.Connection, dataset: int, queue: str, who: str | None) -> set[int]:
     """Samples with an answer in this queue that was not taken back."""
-    query = sa.select(_event.sample).where(*_standing(dataset, queue))
+    query = sa.select(_event.sample).where(*_standing(connection, dataset, queue))
     return set(connection.scalars(query if who is None else query.where(_event.who == who)))
 
 
-def _standing(dataset: int, queue: str) -> tuple[sa.ColumnElement[bool] | sa.TextClause, ...]:
-    """Answers in this queue that were not taken back."""
-    later = schema.event.alias("later")
+def _standing(
+    connection: sa.Connection, dataset: int, queue: str
+) -> tuple[sa.ColumnElement[bool] | sa.TextClause, ...]:
+    """Answers in this queue that were not taken back, or were given back since."""
+    gone = sa.func.json_each(json.dumps(sorted(ledger.taken_back(connection, dataset)))).table_valued("value")
     return (
         _event.dataset == dataset,
         _event.surfaced_by == queue,
         sa.text("event.kind = 'label'"),
-        ~sa.select(later.c.id).where(later.c.undoes == _event.id).correlate(schema.event).exists(),
+        _event.id.not_in(sa.select(gone.c.value)),
     )
 
 
@@ -231,9 +234,11 @@ def _free(
         yield from (sample for sample in some if sample in there)
 
 
-def _has_answer(dataset: int, queue: str) -> sa.Exists:
+def _has_answer(connection: sa.Connection, dataset: int, queue: str) -> sa.Exists:
     """That the sample of a claim has a standing answer."""
-    answered = sa.select(_event.id).where(*_standing(dataset, queue), _event.sample == _claim.sample)
+    answered = sa.select(_event.id).where(
+        *_standing(connection, dataset, queue), _event.sample == _claim.sample
+    )
     return answered.correlate(schema.claim).exists()
 
 
@@ -241,7 +246,7 @@ def _put(connection: sa.Connection, dataset: int, queue: str, samples: list[int]
     """Claim samples, renew this person's other claims, and drop those that are past."""
     until = (datetime.now(UTC) + timedelta(minutes=MINUTES)).isoformat(timespec="milliseconds")
     mine = sa.and_(_claim.queue == queue, _claim.who == who)
-    connection.execute(sa.delete(schema.claim).where(mine, _has_answer(dataset, queue)))
+    connection.execute(sa.delete(schema.claim).where(mine, _has_answer(connection, dataset, queue)))
     connection.execute(sa.update(schema.claim).where(mine).values(until=until))
     for sample in samples:
         connection.execute(

@@ -48,7 +48,7 @@ def bars(names: Sequence[str], shares: np.ndarray, alt: str) -> None:
     )
 
 
-TRUTH = ("true", "predicted as")
+TRUTH = ("true", "predicted")
 """What rows and columns of a confusion matrix are, in words."""
 
 
