@@ -1,5 +1,6 @@
 # make run     start the app (installs what it needs first)
-# make test    run the tests (installs what they need first)
+# make test    run the tests that take seconds (installs what they need first)
+# make slow    run the others: whole trainings, all journeys in Chromium
 # make check   formatter, linter, types, import contracts, tests
 # make bench   the measurements against others
 # make clean   remove what was installed and cached; the workspace stays
@@ -23,7 +24,7 @@ endif
 
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: run test check bench clean
+.PHONY: run test slow check bench clean
 
 # A first start also draws the practice dataset.
 run: $(VENV)/.ready-run
@@ -32,6 +33,9 @@ run: $(VENV)/.ready-run
 
 test: $(VENV)/.ready-test
 	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+slow: $(VENV)/.ready-test
+	$(BIN)/python -m pytest -m slow $(PYTEST_OPTIONS)
 
 check: $(VENV)/.ready-test
 	$(BIN)/ruff format --check .
@@ -52,6 +56,10 @@ bench: $(VENV)/.ready-test
 	$(BIN)/python -m benchmarks.evaluation
 	$(BIN)/python -m benchmarks.evaluation_page
 	$(BIN)/python -m benchmarks.explain
+	$(BIN)/python -m benchmarks.desk keys
+	$(BIN)/python -m benchmarks.desk crowd
+	$(BIN)/python -m benchmarks.queues
+	$(BIN)/python -m benchmarks.yields
 ifdef FER_DATA
 	$(BIN)/python -m benchmarks.import_fer2013 --data $(FER_DATA)
 	$(BIN)/python -m benchmarks.duplicates --data $(FER_DATA)

@@ -17,11 +17,13 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests" / "browser")]
 
 import conftest  # noqa: E402 (the tests' server and browser, not a second copy of them)
 
-from fer_core.dataset import findings, practice, versions  # noqa: E402
+from fer_core.dataset import findings, ledger, practice, versions  # noqa: E402
 from fer_core.dataset.store import Store  # noqa: E402
 from fer_core.imaging.decode import encode_png  # noqa: E402
+from fer_core.review import loop  # noqa: E402
 from fer_core.training import runs  # noqa: E402
 from fer_core.training.config import TrainingConfig  # noqa: E402
+from fer_core.zoo import library  # noqa: E402
 
 MOST = 1900
 """px, the height past which a page is cut off."""
@@ -52,6 +54,7 @@ def main() -> None:
             run = trained(server.workspace)
             take(browser, f"{server.url}/train?run={run.id}", "train-run", "light", 1280)
             evaluated(browser, server.url, run, store)
+            relabelled(browser, server.url, run, store)
         finally:
             process.terminate()
             process.wait(10)
@@ -81,6 +84,27 @@ def evaluated(browser: Browser, url: str, run: runs.Run, store: Store) -> None:
         take(browser, f"{url}/evaluate?{query}", f"evaluate-{name}", "light", 1280, words=words)
 
 
+def relabelled(browser: Browser, url: str, run: runs.Run, store: Store) -> None:
+    """The Relabel page: the planted mistakes are put right by hand, and the network is trained again."""
+    versions.freeze(store, practice.NAME, "as drawn", "Ada")
+    wrong = {planned.source: planned.truth for planned in practice.plan() if planned.label != planned.truth}
+    with store.read() as connection:
+        found = connection.exec_driver_sql("SELECT id, source FROM sample ORDER BY id").all()
+    told = [(sample, wrong[source]) for sample, source in found if source in wrong]
+    for who, part in (("Ada", told[:40]), ("Ben", told[20:])):
+        ledger.relabel(store, part, who, surfaced_by="conflict · train", sitting=who)
+    versions.freeze(store, practice.NAME, "put right", "Ada")
+    again = loop.retrain(store, library.find(run.result["model"]).card, "put right")
+    runs.launch(again).wait()
+    where = f"{url}/relabel?data={practice.NAME}"
+    take(browser, where, "relabel-queues", "light", 1280)
+    take(browser, f"{where}&view=people", "relabel-people", "light", 1280)
+    chosen = f"old=as+drawn&new=put+right&before={run.result['model']}&after={again.result['model']}"
+    take(browser, f"{where}&view=proof&{chosen}", "relabel-proof", "light", 1280, words="by the corrected")
+    desk = f"{where}&queue=missed&split=validation&model={run.result['model']}&sitting=one"
+    take(browser, desk, "relabel-desk", "light", 1280, who="Cleo")
+
+
 def take(
     browser: Browser,
     url: str,
@@ -89,6 +113,7 @@ def take(
     width: int,
     photo: Path | None = None,
     words: str = "",
+    who: str = "",
 ) -> None:
     """One picture of a page, as high as its content; `words` are waited for."""
     page = browser.new_page(viewport={"width": width, "height": 700}, color_scheme=scheme)
@@ -97,6 +122,15 @@ def take(
     if photo:
         page.set_input_files("input[type=file]", str(photo))
         expect(page.get_by_text("What the network saw")).to_be_visible(timeout=30_000)
+    if who:
+        name = page.get_by_role("textbox", name="Your name")
+        name.fill(who)
+        name.press("Enter")
+        expect(page.get_by_text("as it is")).to_be_visible(timeout=60_000)
+        name.wait_for(state="detached")
+        for key in "147":
+            page.keyboard.press(key)
+            page.wait_for_timeout(300)
     if words:
         expect(page.get_by_text(words).first).to_be_visible(timeout=120_000)
     if "view=map" in url:

@@ -101,6 +101,7 @@ def test_improving_epochs_are_kept_under_epoch_and_accuracy(finished):
     )
 
 
+@pytest.mark.slow
 def test_frozen_features_stay_and_the_classes_are_learned_anew(finished):
     run = runs.start(
         config(
@@ -120,6 +121,7 @@ def test_frozen_features_stay_and_the_classes_are_learned_anew(finished):
     assert {e["kind"]: e for e in other.card.evaluations}["labels"]["accuracy"] > 0.8
 
 
+@pytest.mark.slow
 def test_a_run_with_leaks_says_so_and_one_without_leaves_near_copies_out():
     store = Store.open()
     learnable.fill(store, count=80, copies=3, name="leaky", near=4)
@@ -157,6 +159,7 @@ def test_a_finished_run_and_a_taken_name_are_refused(finished):
         runs.start(config(name="first"))
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_seen_as_crashed_and_resumes_from_its_checkpoint():
     run = runs.start(config(epochs=200, targets="labels", label_set="fer7", name="second"))
     worker = runs.launch(run)
@@ -178,6 +181,7 @@ def test_a_killed_worker_is_seen_as_crashed_and_resumes_from_its_checkpoint():
     assert library.find("second").card.labels == labels.FER7
 
 
+@pytest.mark.slow
 def test_runs_wait_in_line_and_follow_each_other(finished):
     """One on landmarks, computed on two devices, and a finished one that gets more epochs."""
     first = runs.start(

@@ -32,11 +32,23 @@ def chromium() -> str | None:
     return os.environ.get("FER_CHROMIUM") or next(filter(None, map(shutil.which, PLACES)), None)
 
 
+SHORT = {
+    "test_a_photo_is_read",
+    "test_one_picture_is_opened_labelled_by_a_key_and_undone",
+    "test_a_click_in_the_matrix_shows_the_faces_which_are_labelled_and_undone",
+    "test_keys_label_and_z_takes_back_also_after_a_reload",
+}
+"""A journey of each kind of page that `make test` walks too; `make slow` walks the others."""
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Mark every test here; without Chromium they are skipped, or fail where they must not be skipped."""
     here = [item for item in items if Path(__file__).parent in Path(item.fspath).parents]
     for item in here:
         item.add_marker(pytest.mark.browser)
+        if item.name not in SHORT:
+            item.add_marker(pytest.mark.slow)
         if chromium() is None and not os.environ.get("FER_REQUIRE_BROWSER"):
             item.add_marker(
                 pytest.mark.skip("no Chromium: apt-get install chromium, or set FER_CHROMIUM to one")
