@@ -16,21 +16,43 @@ _WHO, _LAST, _UNDONE = "who", "last change", "undone"
 
 
 def ask_name(label: str = "Your name") -> str:
-    """A field for the visitor's name, kept while the app is open; "" until it is filled in."""
-    st.text_input(
-        label,
-        key=_WHO,
-        max_chars=60,
-        placeholder="Your name",
-        persist_state="session",
-        help="Stands beside each label that you give, so that it can be traced and undone.",
-    )
+    """A field for the visitor's name, kept while the app is open; "" until it is filled in.
+
+    Where accounts are configured (Streamlit's `[auth]` secrets), a button to log in takes its place.
+    """
+    account = _account()
+    if account is None:
+        st.text_input(
+            label,
+            key=_WHO,
+            max_chars=60,
+            placeholder="Your name",
+            persist_state="session",
+            help="Stands beside each label that you give, so that it can be traced and undone.",
+        )
+    elif account:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(errors.plain(account))
+            st.button("Log out", type="tertiary", on_click=st.logout, key=f"log out {label}")
+    else:
+        st.button("Log in to label", on_click=st.login, key=f"log in {label}")
     return name()
 
 
 def name() -> str:
     """The visitor's name, "" if it was not given."""
-    return " ".join(str(st.session_state.get(_WHO, "")).split())
+    account = _account()
+    return " ".join(str(st.session_state.get(_WHO, "") if account is None else account).split())
+
+
+def _account() -> str | None:
+    """Who is logged in: a name or an address, "" for nobody; None where there are no accounts."""
+    known = st.user.to_dict()
+    if "is_logged_in" not in known:
+        return None
+    if not known["is_logged_in"]:
+        return ""
+    return str(known.get("name") or known.get("email") or known.get("sub") or "")
 
 
 def keys(names: Sequence[str]) -> list[tuple[str, str]]:
