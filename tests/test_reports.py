@@ -19,7 +19,10 @@ def store(tmp_path):
     return Store.open(tmp_path / "studio.db")
 
 
-def tell(store, label="sad", box=Box(40, 30, 20, 20), consent=True, **more):
+BOX = Box(40, 30, 20, 20)
+
+
+def tell(store, label="sad", box=BOX, consent=True, **more):
     return reports.keep(store, PHOTO, box, label, "m: looks happy (82 %)", consent=consent, **more)
 
 
