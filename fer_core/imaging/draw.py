@@ -15,15 +15,20 @@ _Rectangle = tuple[int, int, int, int]
 
 
 def annotate(
-    image: np.ndarray, boxes: Sequence[Box], captions: Sequence[str], colours: Sequence[str]
+    image: np.ndarray,
+    boxes: Sequence[Box],
+    captions: Sequence[str],
+    colours: Sequence[str],
+    numbers: Sequence[int] | None = None,
 ) -> np.ndarray:
     """Draw a numbered box with its caption for every face.
 
     Args:
         image: (H, W, 3) uint8 RGB; it is not changed.
-        boxes: in px of the image; numbered from 1 in this order.
+        boxes: in px of the image.
         captions: one for each box; may be empty, the number stays.
         colours: one for each box, as hex ("#D55E00").
+        numbers: one for each box; None counts from 1.
 
     Returns:
         (H, W, 3) uint8 RGB. A caption that is too long for the photo is shortened, and one that
@@ -41,7 +46,8 @@ def annotate(
         draw.rectangle((left, top, right, bottom), outline=colour, width=2 * line)
         draw.rectangle(_grown(left, top, right, bottom, -2 * line), outline="white", width=max(1, line // 2))
     taken: list[_Rectangle] = []
-    for number, (box, caption, colour) in enumerate(rows, start=1):
+    names = range(1, len(rows) + 1) if numbers is None else numbers
+    for number, (box, caption, colour) in zip(names, rows, strict=True):
         _caption(draw, box, f"{number} {caption}".strip(), colour, canvas.size, taken)
     return np.array(canvas)
 
