@@ -1,7 +1,10 @@
 """A video of what a session shows, in a temporary file."""
 
+import contextlib
 import os
 import tempfile
+import threading
+import weakref
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,7 +21,7 @@ MOST_SECONDS = 3600.0
 
 
 class Recording:
-    """One mp4 file (H.264). For one thread at a time."""
+    """One mp4 file (H.264), which is deleted with this object. Every method may be called from any thread."""
 
     def __init__(self) -> None:
         """Open a temporary file.
@@ -33,7 +36,10 @@ class Recording:
                 f"A recording needs a temporary file. Received: {error.strerror}. Make room on the disk."
             ) from error
         os.close(handle)
-        self.path = Path(name)
+        self._path = Path(name)
+        self._deletion = weakref.finalize(self, self._path.unlink, missing_ok=True)
+        # The session's thread writes while a page finishes.
+        self._lock = threading.RLock()
         self._container: av.container.OutputContainer | None = None
         self._stream: av.VideoStream | None = None
         self._start = self._last = 0.0
@@ -54,45 +60,46 @@ class Recording:
         Raises:
             StorageError: the disk is full; what was written stays.
         """
-        if not self.running or (self._container is not None and round((at - self._last) * 1000) < 1):
-            return
-        try:
-            if self._container is None:
-                self._open(picture, at)
-            self._encode(picture, at)
-        except (OSError, av.FFmpegError) as error:
-            self.finish()
-            raise StorageError(
-                f"The recording stopped: the video cannot be written. Received: {error}. "
-                "What was recorded so far is kept; make room on the disk."
-            ) from error
-        self._last = at
-        if self.seconds >= MOST_SECONDS:
-            self.finish()
+        with self._lock:
+            if not self.running or (self._container is not None and round((at - self._last) / _TICK) < 1):
+                return
+            try:
+                if self._container is None:
+                    self._open(picture, at)
+                self._encode(picture, at)
+            except (OSError, av.FFmpegError) as error:
+                self.finish()
+                raise StorageError(
+                    f"The recording stopped, as the video cannot be written. Received: {error}. "
+                    "What was recorded so far is kept; make room on the disk."
+                ) from error
+            self._last = at
+            if self.seconds >= MOST_SECONDS:
+                self.finish()
 
     def finish(self) -> Path | None:
         """Close the file; None where no picture came."""
-        self.running = False
-        container, self._container = self._container, None
-        if container is not None and self._stream is not None:
-            try:
-                for packet in self._stream.encode():
-                    container.mux(packet)
-            except (OSError, av.FFmpegError):
-                pass  # A full disk; the pieces that were written can be played.
-            finally:
-                container.close()
-        return self.path if self._stream is not None else None
+        with self._lock:
+            self.running = False
+            container, self._container = self._container, None
+            if container is not None and self._stream is not None:
+                # On a full disk the end is lost; the pieces that were written can be played.
+                with contextlib.suppress(OSError, av.FFmpegError):
+                    for packet in self._stream.encode():
+                        container.mux(packet)
+                with contextlib.suppress(OSError, av.FFmpegError):
+                    container.close()
+            return self._path if self._stream is not None else None
 
     def delete(self) -> None:
         """Close and remove the file."""
         self.finish()
-        self.path.unlink(missing_ok=True)
+        self._deletion()
 
     def _open(self, picture: np.ndarray, at: float) -> None:
         # In pieces, so that a file whose writer was killed, or whose disk filled up, can still be played.
         pieces = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
-        self._container = av.open(str(self.path), "w", format="mp4", options=pieces)
+        self._container = av.open(str(self._path), mode="w", format="mp4", options=pieces)
         # ultrafast: the worker has faces to find as well.
         stream = self._container.add_stream("libx264", rate=30, options={"preset": "ultrafast", "crf": "23"})
         # H.264 stores colour for every second pixel only.
