@@ -16,6 +16,7 @@ from fer_core.cli import (
     photos,
     suspects,
     versions,
+    video,
 )
 from fer_core.errors import FerError
 
@@ -39,6 +40,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for part in (photos, data, findings, suspects, people, versions, models, evaluation, limits, exports):
+    for part in (
+        photos,
+        video,
+        data,
+        findings,
+        suspects,
+        people,
+        versions,
+        models,
+        evaluation,
+        limits,
+        exports,
+    ):
         part.add_commands(commands)
     return parser
