@@ -9,7 +9,11 @@ st.set_page_config(page_title="FER Studio", page_icon="pages/_shared/icon.png", 
 st.navigation(
     {
         "": [st.Page("pages/home.py", title="Home", default=True)],
-        "Use": [st.Page("pages/photo.py", title="Photo")],
+        "Use": [
+            st.Page("pages/photo.py", title="Photo"),
+            st.Page("pages/live.py", title="Live"),
+            st.Page("pages/video.py", title="Video"),
+        ],
         "Data": [
             st.Page("pages/datasets.py", title="Datasets"),
             st.Page("pages/relabel.py", title="Relabel"),

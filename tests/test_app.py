@@ -25,6 +25,7 @@ from fer_core.inference.predictor import Predictor
 from fer_core.zoo import card as cards
 from fer_core.zoo import library
 from pages._shared import errors, tray, words
+from pages._shared.webrtc import Link
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(path.name for path in (ROOT / "pages").glob("*.py") if path.name != "__init__.py")
@@ -34,7 +35,9 @@ BROKEN = ("broken.jpg", b"just words", "image/jpeg")
 
 
 @pytest.fixture
-def app():
+def app(monkeypatch):
+    # The video wants a real server and a real browser (tests/browser/test_live_journey.py).
+    monkeypatch.setattr("pages._shared.webrtc.stream", lambda key, show: Link())
     return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
 
 

@@ -14,7 +14,7 @@ def show(item: Item, result: PhotoResult, number: int) -> None:
     Args:
         number: of the face, from 1.
     """
-    key = f"{item.number} {number} {item.boxes}"
+    key = _key(item, number)
     if not st.toggle("That's wrong", key=f"wrong {key}", help="Say what you see, and keep the face."):
         return
     # Imported when somebody asks: the photo page opens without the database's library.
@@ -37,6 +37,15 @@ def show(item: Item, result: PhotoResult, number: int) -> None:
         on_click=_keep,
         args=(item, result, number, label, consent, key),
     )
+
+
+def unfold(item: Item, number: int) -> None:
+    """Show what follows the tap without a tap. For callbacks."""
+    st.session_state[f"wrong {_key(item, number)}"] = True
+
+
+def _key(item: Item, number: int) -> str:
+    return f"{item.number} {number} {item.boxes}"
 
 
 def _where(dataset: str) -> str:

@@ -13,12 +13,17 @@ from pathlib import Path
 
 import pytest
 
+LOOPBACK = "FER_WEBRTC_LOOPBACK"
+"""As in pages/_shared/webrtc.py, which is not imported here: it loads all of WebRTC."""
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync "
-    "--use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
+    "--use-fake-device-for-media-stream --allow-loopback-in-peer-connection"
 ).split()
+ALLOWED = "--use-fake-ui-for-media-stream"
+"""Grants a camera to whoever asks."""
 PLACES = (
     "chromium",
     "chromium-browser",
@@ -36,6 +41,7 @@ SHORT = {
     "test_a_photo_is_read",
     "test_one_picture_is_opened_labelled_by_a_key_and_undone",
     "test_a_click_in_the_matrix_shows_the_faces_which_are_labelled_and_undone",
+    "test_a_camera_is_read_the_detector_changes_while_it_runs_and_stop_stops",
     "test_keys_label_and_z_takes_back_also_after_a_reload",
 }
 """A journey of each kind of page that `make test` walks too; `make slow` walks the others."""
@@ -73,6 +79,10 @@ class Server:
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
+    def threads(self) -> int:
+        """How many threads it has (Linux)."""
+        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
+
     def has_loaded(self, library: str) -> bool:
         """Whether a shared library of that name is in the process (Linux)."""
         return library in Path(f"/proc/{self.pid}/maps").read_text()
@@ -85,7 +95,8 @@ def start(folder: Path) -> tuple[subprocess.Popen, Server]:
         port = probe.getsockname()[1]
     not_here = ("SSH_CONNECTION", "SSH_CLIENT", "CODESPACES")
     environment = {k: v for k, v in os.environ.items() if k not in not_here}
-    environment |= {"FER_WORKSPACE": str(folder / "workspace"), "HOME": str(folder)}
+    # A machine without a network has no other address than its own to send a camera's pictures to.
+    environment |= {"FER_WORKSPACE": str(folder / "workspace"), "HOME": str(folder), LOOPBACK: "1"}
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
     command += ["--server.address", "localhost", "--server.port", str(port)]
     with (folder / "server.log").open("w") as log:
@@ -132,16 +143,22 @@ def fresh_server(tmp_path) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def browser():
-    """Chromium without a window."""
+def launch():
+    """Starts a Chromium without a window, with more flags."""
     from playwright.sync_api import sync_playwright
 
     path = chromium()
     assert path, "FER_REQUIRE_BROWSER is set and there is no Chromium: apt-get install chromium"
     with sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=path, args=FLAGS)
-        yield running
-        running.close()
+        yield lambda *flags: driver.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
+
+
+@pytest.fixture(scope="session")
+def browser(launch):
+    """A Chromium whose camera shows a test pattern."""
+    running = launch(ALLOWED)
+    yield running
+    running.close()
 
 
 @pytest.fixture
