@@ -146,7 +146,7 @@ def test_robustness_is_measured_when_asked_and_then_drawn(store, mine, few):
 
 def test_a_stopped_measurement_can_go_on(store, mine, few, monkeypatch):
     def stopped(*given):
-        raise jobs._StopRequested
+        raise jobs.StopRequested
 
     with monkeypatch.context() as patch:
         patch.setattr(robustness, "measure", stopped)

@@ -328,7 +328,9 @@ def _picture_stream(
     target: OutputContainer, clip: Clip, size: tuple[int, int], time_base: Fraction
 ) -> av.VideoStream:
     # Without B-frames: mp4 tells the length of a video with uneven times wrongly otherwise.
-    options = {"preset": "veryfast", "crf": "20", "bf": "0"}
+    # A whole picture every two seconds: jumping to a moment decodes no more than that.
+    whole = str(max(1, round(2 * clip.rate)))
+    options = {"preset": "veryfast", "crf": "20", "bf": "0", "g": whole}
     stream = target.add_stream("libx264", rate=clip.rate, options=options)
     stream.width, stream.height = size
     stream.pix_fmt = "yuv420p"

@@ -15,8 +15,11 @@ KEPT_SECONDS = 3600
 """How long the outcome of a job waits for somebody to come back for it."""
 
 
-class _StopRequested(BaseException):
-    """Raised in the work at its next progress; no `except Exception` on the way may swallow it."""
+class StopRequested(BaseException):
+    """Raised in the work at its next progress; no `except Exception` on the way may swallow it.
+
+    Work that can keep what is done catches it and returns.
+    """
 
 
 @dataclass
@@ -121,13 +124,13 @@ def _watch(key: str) -> None:
 def _run(job: Job, work: Callable[[Progress], Any]) -> None:
     def progress(done: int, total: int | None, text: str = "") -> None:
         if job.stopping.is_set():
-            raise _StopRequested
+            raise StopRequested
         job.share, job.text = (done / total if total else None), text
 
     try:
         job.value = work(progress)
         ended = "done"
-    except _StopRequested:
+    except StopRequested:
         ended = "stopped"
     except Exception as error:  # noqa: BLE001 (whatever happens in the thread must reach the page as words)
         job.error, ended = errors.sentence(error), "failed"
