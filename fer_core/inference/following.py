@@ -127,14 +127,16 @@ class Follower:
     """Detect, follow, read and smooth, one frame after the other. For one thread, without one of its own."""
 
     def __init__(self, setup: Setup):
-        self._tracker = Tracker()
-        self.use(setup)
+        self.setup = setup
+        self._tracker, self._smoother = Tracker(), Smoother(setup.settings.smoothing)
+        self._known: dict[int, LiveFace] = {}
 
     def use(self, setup: Setup) -> None:
-        """Go on with another detector, model or settings; people keep their numbers, answers begin anew."""
-        self.setup = setup
-        self._smoother = Smoother(setup.settings.smoothing)
-        self._known: dict[int, LiveFace] = {}
+        """Go on with another detector, model or settings; people keep their numbers, and answers are
+        smoothed on where the model stays."""
+        if setup.predictor is not self.setup.predictor:
+            self._smoother, self._known = Smoother(setup.settings.smoothing), {}
+        self.setup, self._smoother.seconds = setup, setup.settings.smoothing
 
     def look(self, frame: np.ndarray, at: float) -> Look:
         """Read a frame.
@@ -191,7 +193,7 @@ def drawn(frame: np.ndarray, faces: Sequence[LiveFace], at: float, mirror: bool 
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    picture = np.ascontiguousarray(frame[:, ::-1]) if mirror else frame
+    picture = cv2.flip(frame, 1) if mirror else frame
     clear, faint = [], []
     for face in faces:
         strength = face.track.strength(at)

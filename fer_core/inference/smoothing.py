@@ -20,7 +20,7 @@ class Smoother:
         """
         if not (math.isfinite(seconds) and seconds >= 0):
             raise BadInput(f"Answers are smoothed over 0 seconds or more. Received: seconds={seconds}.")
-        self._seconds = seconds
+        self.seconds = seconds
         self._last: dict[int, tuple[float, np.ndarray]] = {}
 
     def update(self, number: int, answer: np.ndarray, at: float) -> np.ndarray:
@@ -37,10 +37,10 @@ class Smoother:
         """
         answer = np.asarray(answer, np.float32)
         before, mean = self._last.get(number, (at, answer))
-        if mean.shape != answer.shape or number not in self._last or self._seconds == 0:
+        if mean.shape != answer.shape or number not in self._last or self.seconds == 0:
             mean = answer
         else:
-            weight = 1 - math.exp(-max(at - before, 0.0) / self._seconds)
+            weight = 1 - math.exp(-max(at - before, 0.0) / self.seconds)
             mean = mean + np.float32(weight) * (answer - mean)
         self._last[number] = at, mean
         return mean
