@@ -68,10 +68,7 @@ def show(kept: Kept, summary: Summary) -> None:
     _faces(kept, summary)
 
 
-@st.fragment
 def _faces(kept: Kept, summary: Summary) -> None:
-    """In a fragment: a click on a timeline leaves the video as it is."""
-    _written()
     people = sorted(summary.people, key=lambda person: (person.looks < _BRIEF, person.number))
     st.subheader("Who looks how, and when", anchor=False)
     st.caption(
@@ -206,26 +203,22 @@ def _frame(kept: Kept, summary: Summary, person: Person) -> None:
         alt=f"The frame at {at:.1f} seconds, face {person.number}",
     )
     with st.container(horizontal=True):
-        if st.button("Play from here", key=f"play from {person.number}"):
-            st.session_state[f"play {kept.token}"] = int(at)
-            st.rerun()
+        st.button("Play from here", key=f"play from {person.number}", on_click=_play, args=(kept.token, at))
         st.button("Close", key=f"close {person.number}", on_click=_close, type="tertiary")
 
 
 def _open(number: int, at: float) -> None:
-    st.session_state["asked frame"] = number, f"{at:.2f}"
+    address.write("face", number)
+    address.write("at", f"{at:.2f}")
+
+
+def _play(token: str, at: float) -> None:
+    st.session_state[f"play {token}"] = int(at)
 
 
 def _close() -> None:
-    st.session_state["asked frame"] = None, None
-
-
-def _written() -> None:
-    """What was clicked goes into the address. Here, because a fragment's callbacks do not reach it."""
-    if "asked frame" in st.session_state:
-        number, at = st.session_state.pop("asked frame")
-        address.write("face", number)
-        address.write("at", at)
+    address.write("face", None)
+    address.write("at", None)
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
