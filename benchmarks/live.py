@@ -12,6 +12,7 @@ share of the true boxes that have a box on the picture shown (intersection over 
 """
 
 import argparse
+import math
 import os
 import statistics
 import time
@@ -25,8 +26,8 @@ from skimage import data
 from benchmarks.photo import fer_package
 from fer_core.imaging import detectors
 from fer_core.imaging.faces import Box
-from fer_core.inference import photo
-from fer_core.inference.following import Follower, LiveSettings, Setup
+from fer_core.inference import following, live, photo
+from fer_core.inference.following import Follower, LiveFace, LiveSettings, Setup
 from fer_core.inference.live import Session
 from fer_core.inference.predictor import Predictor
 from fer_core.zoo import library
@@ -57,6 +58,10 @@ def main() -> None:
         print(f"\n{faces} face{'s' * (faces > 1)}, {WIDTH}x{HEIGHT}, as fast as it goes")
         compare(frames, predictor, arguments.seconds)
         print("  at 30 frames a second:", camera(frames, predictor, arguments.seconds))
+        print("    with HOG:", camera(frames, predictor, arguments.seconds, "hog"))
+        slow, live._SLOW = live._SLOW, math.inf
+        print("    with HOG, without optical flow:", camera(frames, predictor, arguments.seconds, "hog"))
+        live._SLOW = slow
         print("  labels that change:", flicker(frames, predictor))
         print("  detectors (ms a frame, found, false):", rivals(frames))
 
@@ -90,8 +95,7 @@ def compare(frames: Scene, predictor: Predictor, seconds: float) -> None:
     session = Session(predictor, detector)
 
     def ours(frame: np.ndarray, at: float) -> list[Box]:
-        session.show(frame, at)
-        return shown(session, at)
+        return [face.track.moved(at) for face in show(session, frame, at)]
 
     def naive(frame: np.ndarray, at: float) -> list[Box]:
         result = photo.analyse(frame, predictor, detector)
@@ -141,26 +145,33 @@ def matched(truth: Sequence[Box], boxes: Sequence[Box]) -> tuple[int, int]:
     return hits, sum(not any(true.iou(box) >= HIT for true in truth) for box in boxes)
 
 
-def shown(session: Session, at: float) -> list[Box]:
-    """The boxes of the picture that `show` gave for this moment."""
-    tracks = [face.track for face in session.state().faces]
-    return [track.moved(at) for track in tracks if track.strength(at) > 0]
+def show(session: Session, frame: np.ndarray, at: float) -> list[LiveFace]:
+    """Show a frame; the faces that were drawn on it."""
+    faces: list[LiveFace] = []
+
+    def noted(picture, drawn_faces, *rest):
+        faces.extend(drawn_faces)
+        return following.drawn(picture, drawn_faces, *rest)
+
+    live.drawn = noted
+    session.show(frame, at)
+    return faces
 
 
-def camera(frames: Scene, predictor: Predictor, seconds: float) -> str:
+def camera(frames: Scene, predictor: Predictor, seconds: float, name: str = detectors.DEFAULT) -> str:
     """A real camera's pace: delay, and how well boxes fit the picture that they are drawn on."""
-    session, delays, ages, fits = Session(predictor, detectors.get()), [], [], []
+    session, delays, ages, fits = Session(predictor, detectors.get(name)), [], [], []
     began = time.perf_counter()
     for number in range(round(seconds * FPS)):
         at = number / FPS
         time.sleep(max(0.0, began + at - time.perf_counter()))
         frame, truth = frames[number % LOOP]
         start = time.perf_counter()
-        session.show(frame, at)
+        faces = show(session, frame, at)
         delays.append((time.perf_counter() - start) * 1e3)
-        if boxes := shown(session, at):
-            fits += [max(true.iou(box) for box in boxes) for true in truth]
-            ages += [(at - face.track.seen) * 1e3 for face in session.state().faces]
+        if faces:
+            fits += [max(true.iou(face.track.moved(at)) for face in faces) for true in truth]
+            ages += [(at - face.track.seen) * 1e3 for face in faces]
     state = session.state()
     session.close()
     return (

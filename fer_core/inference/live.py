@@ -12,6 +12,7 @@ import pandas as pd
 
 from fer_core.errors import BadInput, FerError
 from fer_core.imaging.detectors.base import Detector, shrunk
+from fer_core.inference.drift import Drift
 from fer_core.inference.following import Follower, LiveFace, LiveSettings, Look, Setup, drawn
 from fer_core.inference.predictor import Predictor
 from fer_core.inference.recording import Recording
@@ -25,6 +26,10 @@ _IDLE = 5.0
 
 _CLOSING = 5.0
 """Seconds that `close` waits for a look that is under way."""
+
+_SLOW = 60.0
+"""ms of a look from which faces are followed by optical flow meanwhile: two frames of a camera. What looks
+faster is as exact without (benchmarks/live.py), and the flow takes half a millisecond of each picture."""
 
 _OVER = 2.0
 """Seconds over which frames a second are counted."""
@@ -91,17 +96,17 @@ class _Pace:
 
 
 class Session:
-    """A camera's companion. Every method may be called from any thread.
+    """A camera's companion. Every method may be called from any thread; `show` from one at a time.
 
-    The thread is the only one that looks. One lock guards what the threads hand each other; it is held for
-    assignments only, never while something is computed, so that `show` cannot wait for a look.
+    The session's own thread is the only one that looks. One lock guards what the threads hand each other;
+    it is held for assignments only, never while something is computed, so that `show` cannot wait for a look.
     """
 
     def __init__(self, predictor: Predictor, detector: Detector, settings: LiveSettings | None = None):
         """Begin with nobody; no thread runs before the first frame. Raises as `Setup`."""
         self._setup = Setup(predictor, detector, settings or LiveSettings())
         self._follower = Follower(self._setup)
-        self._sightings = Sightings()
+        self._sightings, self._drift = Sightings(), Drift()
         self._lock = threading.Condition()
         self._slot: tuple[np.ndarray, float] | None = None
         self._thread: threading.Thread | None = None
@@ -133,9 +138,9 @@ class Session:
         at = time.monotonic() if at is None else at
         frame = shrunk(frame, LONGEST)
         with self._lock:
-            faces = self._offer(frame, at)
+            look = self._offer(frame, at)
             mirror = self._setup.settings.mirror
-        picture = drawn(frame, faces, at, mirror)
+        picture = drawn(frame, self._followed(frame, look, at), at, mirror)
         self._shown.tick()
         self._draw = (time.perf_counter() - start) * 1e3
         return picture
@@ -211,17 +216,25 @@ class Session:
             thread.join(_CLOSING)
         self.stop_recording()
 
-    def _offer(self, frame: np.ndarray, at: float) -> tuple[LiveFace, ...]:
-        """Put a frame into the slot, in the place of one that nobody took; the faces to draw meanwhile."""
+    def _offer(self, frame: np.ndarray, at: float) -> Look | None:
+        """Put a frame into the slot, in the place of one that nobody took; what to draw meanwhile."""
         if self._closed:
-            return ()
+            return None
         self._dropped += self._slot is not None
         self._slot = frame, at
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="live", daemon=True)
             self._thread.start()
         self._lock.notify()
-        return self._newest[1].faces if self._newest else ()
+        return self._newest[1] if self._newest else None
+
+    def _followed(self, frame: np.ndarray, look: Look | None, at: float) -> tuple[LiveFace, ...]:
+        """The faces to draw, where they should be by now."""
+        faces = tuple(face for face in look.faces if face.track.strength(at) > 0) if look else ()
+        if look is None or not faces or sum(look.milliseconds.values()) < _SLOW:
+            self._drift.forget()
+            return faces
+        return self._drift.follow(frame, faces, at)
 
     def _exchange(self, recording: Recording) -> None:
         with self._lock:
