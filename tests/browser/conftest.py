@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -22,6 +23,15 @@ FLAGS = (
     "--disable-component-update --disable-sync "
     "--use-fake-device-for-media-stream --allow-loopback-in-peer-connection"
 ).split()
+_TELLING = """
+import faulthandler, signal
+if hasattr(faulthandler, "register"):
+    faulthandler.register(signal.SIGUSR1)
+from streamlit.web.cli import main
+main(prog_name="streamlit")
+"""
+"""`streamlit`, which writes on a signal to its log where its threads are."""
+
 ALLOWED = "--use-fake-ui-for-media-stream"
 """Grants a camera to whoever asks."""
 PLACES = (
@@ -73,15 +83,23 @@ class Server:
     pid: int
     workspace: Path
     started: float
+    log: Path
 
     def resident_mb(self) -> float:
         """Resident memory, MB (Linux)."""
         status = Path(f"/proc/{self.pid}/status").read_text()
         return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
-    def threads(self) -> int:
-        """How many threads it has (Linux)."""
-        return len(list(Path(f"/proc/{self.pid}/task").iterdir()))
+    def stacks(self) -> list[str]:
+        """Where each of its threads is (Unix)."""
+        before = self.log.stat().st_size
+        os.kill(self.pid, signal.SIGUSR1)
+        deadline, said = time.monotonic() + 5, ""
+        # The thread that was interrupted is written last.
+        while "Current thread" not in said and time.monotonic() < deadline:
+            time.sleep(0.1)
+            said = self.log.read_text("utf-8", "replace")[before:]
+        return said.split("\n\n")
 
     def has_loaded(self, library: str) -> bool:
         """Whether a shared library of that name is in the process (Linux)."""
@@ -97,9 +115,10 @@ def start(folder: Path) -> tuple[subprocess.Popen, Server]:
     environment = {k: v for k, v in os.environ.items() if k not in not_here}
     # A machine without a network has no other address than its own to send a camera's pictures to.
     environment |= {"FER_WORKSPACE": str(folder / "workspace"), "HOME": str(folder), LOOPBACK: "1"}
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.headless", "true"]
+    command = [sys.executable, "-c", _TELLING, "run", "app.py", "--server.headless", "true"]
     command += ["--server.address", "localhost", "--server.port", str(port)]
-    with (folder / "server.log").open("w") as log:
+    told = folder / "server.log"
+    with told.open("w") as log:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
@@ -108,11 +127,12 @@ def start(folder: Path) -> tuple[subprocess.Popen, Server]:
         try:
             with urllib.request.urlopen(f"http://localhost:{port}/_stcore/health", timeout=2):
                 started = time.monotonic()
-                return process, Server(f"http://localhost:{port}", process.pid, folder / "workspace", started)
+                url = f"http://localhost:{port}"
+                return process, Server(url, process.pid, folder / "workspace", started, told)
         except OSError:
             time.sleep(0.05)
     process.kill()
-    raise RuntimeError(f"The app did not start: {(folder / 'server.log').read_text()[-2000:]}")
+    raise RuntimeError(f"The app did not start: {told.read_text()[-2000:]}")
 
 
 @pytest.fixture(scope="session")
