@@ -129,7 +129,7 @@ def run(frames: Scene, way: Way, seconds: float) -> tuple[list[float], float, fl
     times: list[float] = []
     hits = faces = false = 0
     began = time.perf_counter()
-    while (at := time.perf_counter() - began) < seconds or len(times) < 5:
+    while (at := time.perf_counter()) < began + seconds or len(times) < 5:
         frame, truth = frames[int(at * FPS) % LOOP]
         start = time.perf_counter()
         boxes = way(frame, at)

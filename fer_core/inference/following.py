@@ -193,19 +193,15 @@ def drawn(frame: np.ndarray, faces: Sequence[LiveFace], at: float, mirror: bool 
     Returns:
         (H, W, 3) uint8 RGB.
     """
-    picture = cv2.flip(frame, 1) if mirror else frame
-    clear, faint = [], []
+    picture = cv2.flip(frame, 1) if mirror else frame.copy()
+    # Faces that were seen together fade together, in one layer.
+    layers: dict[float, list[LiveFace]] = {}
     for face in faces:
-        strength = face.track.strength(at)
-        if strength == 1:
-            clear.append(face)
-        elif strength > 0:
-            faint.append((strength, face))
-    for strength, face in faint:
-        picture = cv2.addWeighted(
-            _with(picture, [face], at, mirror), strength, picture, 1 - strength, 0, dtype=cv2.CV_8U
-        )
-    return _with(picture, clear, at, mirror) if clear or not faint else picture
+        layers.setdefault(face.track.strength(at), []).append(face)
+    for strength in sorted(layers.keys() - {0.0}):
+        layer = _with(picture, layers[strength], at, mirror)
+        picture = layer if strength == 1 else cv2.addWeighted(layer, strength, picture, 1 - strength, 0)
+    return picture
 
 
 def _with(picture: np.ndarray, faces: Sequence[LiveFace], at: float, mirror: bool) -> np.ndarray:
