@@ -1,6 +1,7 @@
 """Short videos of the astronaut, moved and scaled, for the tests of video files."""
 
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -12,11 +13,12 @@ SIZE = (320, 240)
 """px, wide and high, as they stand upright."""
 
 
+@lru_cache(maxsize=2)
 def picture(at: float, faces: int = 1, size: tuple[int, int] = SIZE) -> np.ndarray:
     """(H, W, 3) uint8: the astronaut after `at` seconds, gone a little to the right and come closer."""
     width, height = size
     canvas = Image.new("RGB", size, (70, 90, 110))
-    face = Image.fromarray(data.astronaut()[:240, 100:340])
+    face = _face()
     side = round(0.55 * height * (1 + 0.15 * at))
     for number in range(faces):
         left = round((0.05 + 0.5 * number) * width + 12 * at)
@@ -35,6 +37,7 @@ def write(
     faces: int = 1,
     size: tuple[int, int] = SIZE,
     empty_after: float | None = None,
+    moving: bool = True,
 ) -> Path:
     """Write one.
 
@@ -43,6 +46,7 @@ def write(
         rotation: degrees by which a player has to turn it, counter-clockwise; it is stored lying.
         times: of each frame, s, where they are not even.
         empty_after: s, from when on nobody is there.
+        moving: False shows one picture all the time, which is made quickly.
     """
     with av.open(str(path), "w") as out:
         wide, high = size[::-1] if rotation % 180 else size
@@ -56,7 +60,9 @@ def write(
             out.add_stream(sound, rate=48000 if "opus" in sound else 44100, layout="mono") if sound else None
         )
         for number, at in enumerate(times or np.arange(round(seconds * rate)) / rate):
-            image = picture(at, 0 if empty_after is not None and at >= empty_after else faces, size)
+            image = picture(
+                at if moving else 0.0, 0 if empty_after is not None and at >= empty_after else faces, size
+            )
             # Turned back, so that the player's turn sets it upright.
             image = np.ascontiguousarray(np.rot90(image, -rotation // 90))
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
@@ -68,6 +74,11 @@ def write(
             out.mux(packet for chunk in _sine(seconds) for packet in tone.encode(chunk))
             out.mux(tone.encode(None))
     return path
+
+
+@lru_cache(maxsize=1)
+def _face() -> Image.Image:
+    return Image.fromarray(data.astronaut()[:240, 100:340])
 
 
 def _sine(seconds: float):

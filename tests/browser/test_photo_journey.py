@@ -40,7 +40,18 @@ def test_the_first_page_is_there_at_once_and_a_link_to_a_page_works_on_a_fresh_s
     # Under 2 seconds on an idle machine (benchmarks); a busy CI machine gets some more.
     assert waited < 8
     expect(visitor.get_by_test_id("stSidebarNav").get_by_role("link")).to_have_text(
-        ["Home", "Photo", "Live", "Datasets", "Relabel", "Train", "Evaluate", "Library", "Responsible use"]
+        [
+            "Home",
+            "Photo",
+            "Live",
+            "Video",
+            "Datasets",
+            "Relabel",
+            "Train",
+            "Evaluate",
+            "Library",
+            "Responsible use",
+        ]
     )
 
 
