@@ -13,6 +13,7 @@ from skimage import data
 from streamlit.testing.v1 import AppTest
 
 from fer_core.imaging import detectors
+from fer_core.imaging.detectors.base import Detector
 from fer_core.inference.following import LiveSettings
 from fer_core.inference.predictor import Predictor
 from fer_core.zoo import library
@@ -137,6 +138,24 @@ def test_what_was_seen_can_be_taken_along_and_deleted(app, camera):
     assert app.session_state["stage"].session is not session
     assert app.session_state["stage"].session.state().look is None
     assert not [b for b in app.button if b.label == "That's wrong"]
+
+
+def test_a_detector_that_fails_is_told_and_the_picture_goes_on(app, camera, monkeypatch):
+    def find(picture):
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(detectors, "get", lambda name: Detector(name, name, find, 640))
+    camera.link = Link(playing=True)
+    app.run()
+    session = app.session_state["stage"].session
+    deadline = time.monotonic() + 20
+    while session.state().trouble is None:
+        assert time.monotonic() < deadline
+        shown = camera.show(ASTRONAUT, time.monotonic())
+        time.sleep(0.02)
+    assert (shown == ASTRONAUT[:, ::-1]).all()
+    app.run()
+    assert "out of order" in app.warning[0].value
 
 
 def test_a_picture_is_stopped_and_one_face_reported_with_consent(app, camera):

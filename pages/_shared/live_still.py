@@ -38,13 +38,15 @@ def show(model: str, detector: str) -> None:
 
 def instead(finding: Finding) -> None:
     """Without video: single pictures, from the camera where it works, else from a file."""
+    upload, label = None, "Drop a photo instead"
     if finding in _CAMERA_WORKS:
         st.markdown("Single pictures work all the same:")
-        upload = st.camera_input("Look into the camera", key="live camera")
-    else:
-        upload = None
+        upload, label = st.camera_input("Look into the camera", key="live camera"), "Or drop a photo"
     upload = upload or st.file_uploader(
-        "Or drop a photo", ["jpg", "jpeg", "png", "webp", "heic"], key="live photo"
+        label,
+        ["jpg", "jpeg", "png", "webp", "heic"],
+        max_upload_size=50,
+        key="live photo",
     )
     models = resources.models("expression")
     if upload is not None and models:

@@ -95,11 +95,11 @@ def _status(stage: Stage, link: Link) -> None:
     elif not link.wanted:
         if state.look is None:
             st.caption("Press Start; the browser then asks whether this page may use the camera.")
+    elif state.trouble:
+        st.warning(errors.plain(state.trouble))
     elif state.look is None:
         st.caption("Waiting for the first picture…")
     else:
-        if state.trouble:
-            st.warning(errors.plain(state.trouble))
         st.html(_people(state.look))
         st.caption(_pace(state, state.look))
 

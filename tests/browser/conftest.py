@@ -51,7 +51,7 @@ SHORT = {
     "test_a_photo_is_read",
     "test_one_picture_is_opened_labelled_by_a_key_and_undone",
     "test_a_click_in_the_matrix_shows_the_faces_which_are_labelled_and_undone",
-    "test_a_camera_is_read_the_detector_changes_while_it_runs_and_stop_stops",
+    "test_a_camera_is_read_model_and_detector_change_while_it_runs_and_stop_stops",
     "test_keys_label_and_z_takes_back_also_after_a_reload",
 }
 """A journey of each kind of page that `make test` walks too; `make slow` walks the others."""
