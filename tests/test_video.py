@@ -326,3 +326,10 @@ def test_faces_are_looked_for_every_so_often(tmp_path, predictor, every, looks):
     (person,) = summary.people
     assert person.looks == looks
     assert person.unsure == 1, "no answer reaches this threshold"
+
+
+@pytest.mark.parametrize("x", [-30, 100, 290, 400])
+def test_a_portrait_is_square_also_at_the_edge_and_outside(x):
+    jpeg = video_people._portrait(picture(0), Box(x, 80.3, 61.7, 61.7))
+    height, width, _ = decode_image(jpeg).shape
+    assert height == width == 80

@@ -16,7 +16,7 @@ from fer_core.inference import circumplex, photo
 from fer_core.inference.photo import Verdict
 from fer_core.inference.predictor import Predictor
 from fer_core.inference.smoothing import Smoother
-from fer_core.inference.tracking import Track, Tracker
+from fer_core.inference.tracking import LOST, Track, Tracker
 from fer_core.labels import LabelSet
 from fer_core.zoo import specs, thresholds
 
@@ -126,9 +126,10 @@ class Look:
 class Follower:
     """Detect, follow, read and smooth, one frame after the other. For one thread, without one of its own."""
 
-    def __init__(self, setup: Setup):
+    def __init__(self, setup: Setup, lost: float = LOST):
+        """Take what looks, and the seconds after which a face that is not found again is somebody else."""
         self.setup = setup
-        self._tracker, self._smoother = Tracker(), Smoother(setup.settings.smoothing)
+        self._tracker, self._smoother = Tracker(lost), Smoother(setup.settings.smoothing)
         self._known: dict[int, LiveFace] = {}
 
     def use(self, setup: Setup) -> None:

@@ -17,15 +17,12 @@ from fer_core import labels
 from fer_core.errors import BadInput, FerError, StorageError
 from fer_core.imaging import draw
 from fer_core.imaging.detectors.base import Detector
-from fer_core.imaging.preprocess import to_batch
-from fer_core.inference import circumplex, photo, video_file
-from fer_core.inference.photo import Verdict
+from fer_core.inference import video_file
+from fer_core.inference.following import Follower, LiveFace, LiveSettings, Setup
 from fer_core.inference.predictor import Predictor
-from fer_core.inference.smoothing import Smoother
-from fer_core.inference.tracking import LOST, Track, Tracker
+from fer_core.inference.tracking import LOST
 from fer_core.inference.video_file import Clip, frame_at, probe
 from fer_core.inference.video_people import Notes, Summary
-from fer_core.zoo import thresholds
 
 __all__ = ["Clip", "Settings", "Summary", "annotate", "frame_at", "probe"]
 
@@ -94,10 +91,10 @@ def annotate(
         rows = stack.enter_context(_rows(table, predictor)) if table else None
         copy = stack.enter_context(video_file.rewriting(clip, part))
         for seconds, image in copy.frames():
-            looks = reader.read(image, seconds)
+            found = reader.read(image, seconds)
             copy.put(reader.drawn(image, seconds))
             if rows:
-                rows.writerows(_row(seconds, look) for look in looks)
+                rows.writerows(_row(face) for face in found)
             frames += 1
             if progress:
                 share = seconds / clip.seconds if clip.seconds else copy.share
@@ -124,79 +121,50 @@ def annotate(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Look:
-    """What was seen of one face at one moment: (K,) smoothed probabilities, (2,) valence and arousal."""
-
-    track: Track
-    probabilities: np.ndarray
-    verdict: Verdict
-    affect: np.ndarray | None
-
-
 class _Reader:
-    """Finds, follows and reads the faces of frames that come in order."""
+    """Looks every so often, follows in between, and notes what each face showed."""
 
     def __init__(self, predictor: Predictor, detector: Detector, settings: Settings):
-        self._predictor, self._detector, self._every = predictor, detector, settings.every
-        own = settings.threshold
-        self._threshold = thresholds.of(predictor.card) if own is None else own
-        self._tracker = Tracker(max(LOST, _HELD * settings.every))
-        self._smoother = Smoother(settings.smoothing)
-        self._shown: dict[int, _Look] = {}
-        self._last = -math.inf
+        setup = Setup(predictor, detector, LiveSettings(settings.smoothing, settings.threshold))
+        if setup.affective:
+            raise BadInput(
+                f"A video asks for a model of expressions. Received: {predictor.card.id}, "
+                "which reads valence and arousal."
+            )
+        self._follower = Follower(setup, max(LOST, _HELD * settings.every))
+        self._every, self._last = settings.every, -math.inf
+        self._faces: tuple[LiveFace, ...] = ()
         self.notes: dict[int, Notes] = {}
 
-    def read(self, image: np.ndarray, at: float) -> list[_Look]:
+    def read(self, image: np.ndarray, at: float) -> list[LiveFace]:
         """The faces of a frame, where it is time to look; else none."""
         # A hair early is in time: the moments of frames are rounded.
         if at - self._last < self._every - 1e-3:
             return []
         self._last = at
-        tracks = self._tracker.update(self._detector.detect(image), at)
-        found = [track for track in tracks if track.seen == at]
-        looks = self._answers(image, found, at) if found else []
-        for look in looks:
-            number = look.track.number
-            notes = self.notes.setdefault(number, Notes(number, self._predictor.labels))
-            notes.add(at, image, look.track.face.box, look.probabilities, look.verdict, look.affect)
-        known = {track.number for track in tracks}
-        self._smoother.keep(known)
-        self._shown = {n: look for n, look in self._shown.items() if n in known}
-        self._shown |= {look.track.number: look for look in looks}
-        return looks
+        look = self._follower.look(image, at)
+        self._faces = look.faces
+        found = [face for face in look.faces if face.track.seen == at]
+        for face in found:
+            number = face.track.number
+            self.notes.setdefault(number, Notes(number, look.labels)).add(image, face)
+        return found
 
     def drawn(self, image: np.ndarray, at: float) -> np.ndarray:
-        """The frame with the boxes where they are by now."""
+        """The frame with the boxes where they are by now, in the colours of the expressions."""
         held = _HELD * self._every
-        shown = [look for look in self._shown.values() if at - look.track.seen <= held]
+        shown = [
+            (face, face.verdict) for face in self._faces if at - face.track.seen <= held and face.verdict
+        ]
         if not shown:
             return image
         return draw.annotate(
             image,
-            [look.track.moved(at) for look in shown],
-            [look.verdict.label if look.verdict.sure else "?" for look in shown],
-            [labels.colour(look.verdict.label) for look in shown],
-            [look.track.number for look in shown],
+            [face.track.moved(at) for face, _ in shown],
+            [face.caption for face, _ in shown],
+            [labels.colour(verdict.label) for _, verdict in shown],
+            [face.track.number for face, _ in shown],
         )
-
-    def _answers(self, image: np.ndarray, tracks: list[Track], at: float) -> list[_Look]:
-        label_set = self._predictor.labels
-        batch = to_batch(image, [track.face for track in tracks], self._predictor.card.input)
-        raw = self._predictor.predict(batch)
-        smooth = np.stack(
-            [self._smoother.update(track.number, row, at) for track, row in zip(tracks, raw, strict=True)]
-        )
-        affect = circumplex.derived(label_set, smooth)
-        return [
-            _Look(
-                track,
-                row,
-                photo.verdict(row, label_set, self._threshold),
-                None if affect is None else affect[place],
-            )
-            for place, (track, row) in enumerate(zip(tracks, smooth, strict=True))
-        ]
 
 
 def _must_be_another(source: Path, target: Path) -> None:
@@ -243,21 +211,18 @@ def _rows(table: Path, predictor: Predictor) -> Iterator[Any]:
         yield rows
 
 
-def _row(seconds: float, look: _Look) -> list[object]:
-    box, verdict = look.track.face.box, look.verdict
-    affect = ["", ""]
-    if look.affect is not None and np.isfinite(look.affect).all():
-        affect = [f"{value:.4f}" for value in look.affect]
-    return [
-        f"{seconds:.3f}",
-        look.track.number,
-        *(round(side) for side in (box.x, box.y, box.width, box.height)),
-        verdict.label,
-        f"{verdict.probability:.4f}",
-        verdict.sure,
-        *(f"{value:.4f}" for value in look.probabilities),
-        *affect,
-    ]
+def _row(face: LiveFace) -> list[object]:
+    box, verdict, probabilities, affect = face.track.face.box, face.verdict, face.probabilities, face.affect
+    row: list[object] = [f"{face.track.seen:.3f}", face.track.number]
+    row += [round(side) for side in (box.x, box.y, box.width, box.height)]
+    if verdict is not None and probabilities is not None:
+        row += [verdict.label, f"{verdict.probability:.4f}", verdict.sure]
+        row += [f"{value:.4f}" for value in probabilities]
+    if affect is not None and np.isfinite(affect).all():
+        row += [f"{value:.4f}" for value in affect]
+    else:
+        row += ["", ""]
+    return row
 
 
 def _said(seconds: float, total: float | None) -> str:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from fer_core.imaging.decode import encode_jpeg
 from fer_core.imaging.faces import Box
-from fer_core.inference.photo import Verdict
+from fer_core.inference.following import LiveFace
 from fer_core.labels import LabelSet
 
 SCHEMA_VERSION = 1
@@ -116,30 +116,19 @@ class Notes:
         self._affect, self._affects = np.zeros(2), 0
         self._peaks: dict[str, Peak] = {}
 
-    def add(
-        self,
-        at: float,
-        image: np.ndarray,
-        box: Box,
-        probabilities: np.ndarray,
-        verdict: Verdict,
-        affect: np.ndarray | None,
-    ) -> None:
-        """Take one look in.
-
-        Args:
-            image: (H, W, 3) uint8 RGB, the frame.
-            probabilities: (K,) smoothed.
-            affect: (2,) valence and arousal; None or nan where they cannot be derived.
-        """
+    def add(self, image: np.ndarray, face: LiveFace) -> None:
+        """Take one look in: the face as it was found in the frame, (H, W, 3) uint8 RGB."""
+        if face.verdict is None or face.probabilities is None:
+            return
+        at, probabilities = face.track.seen, face.probabilities
         if not self._looks:
             self._first = at
         self._last = at
         self._looks += 1
-        self._looked[self._labels.names.index(verdict.label)] += verdict.sure
+        self._looked[self._labels.names.index(face.verdict.label)] += face.verdict.sure
         self._sum += probabilities
-        if affect is not None and np.isfinite(affect).all():
-            self._affect += affect
+        if face.affect is not None and np.isfinite(face.affect).all():
+            self._affect += face.affect
             self._affects += 1
         portrait = b""
         for name, value in zip(self._labels.names, map(float, probabilities), strict=True):
@@ -147,7 +136,7 @@ class Notes:
             if peak is not None and value <= peak.probability:
                 continue
             if peak is None or value > peak.probability + _WORTH:
-                portrait = portrait or _portrait(image, box)
+                portrait = portrait or _portrait(image, face.track.face.box)
                 self._peaks[name] = Peak(value, at, portrait)
             else:
                 self._peaks[name] = Peak(value, at, peak.portrait)
@@ -199,12 +188,10 @@ def from_json(content: dict) -> Summary:
 def _portrait(image: np.ndarray, box: Box) -> bytes:
     """A small picture of a face; black where its square reaches past the frame."""
     square = box.square(_AROUND)
-    left, top, right, bottom = square.x, square.y, square.x + square.width, square.y + square.height
-    height, width = image.shape[:2]
+    side, left, top = max(1, round(square.width)), round(square.x), round(square.y)
     # Only the part that is needed becomes a picture: a frame may be large.
-    x, y = max(0, int(left)), max(0, int(top))
-    part = image[y : max(y + 1, min(height, round(bottom))), x : max(x + 1, min(width, round(right)))]
-    edges = (round(left) - x, round(top) - y, round(right) - x, round(bottom) - y)
-    cut = Image.fromarray(part).crop(edges)
+    x, y = max(0, left), max(0, top)
+    part = Image.fromarray(image[y : max(y, top + side), x : max(x, left + side)])
+    cut = part.crop((left - x, top - y, left - x + side, top - y + side))
     cut.thumbnail((_PORTRAIT, _PORTRAIT))
     return encode_jpeg(np.array(cut), 85)
