@@ -1,8 +1,10 @@
 """The page Live through Streamlit's own test runner: a made camera instead of WebRTC."""
 
+import gc
 import io
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import av
@@ -217,6 +219,26 @@ def test_waiting_is_counted_from_start_and_from_the_last_picture(monkeypatch):
     stage.wait(Link(connecting=True))
     now[0] = 112.0
     assert stage.wait(Link()) == Wait()
+
+
+def test_nothing_is_kept_of_a_visitor_who_deletes_or_leaves():
+    def alive():
+        return [t for t in threading.enumerate() if t.name == "live"]
+
+    stage = Stage()
+    stage.use(LiveSettings(), _predictor(), detectors.get())
+    stage.show(ASTRONAUT, 1.0)
+    first = weakref.ref(stage.session)
+    stage.forget()
+    gc.collect()
+    assert first() is None
+    stage.show(ASTRONAUT, 2.0)
+    assert alive()
+    second = weakref.ref(stage.session)
+    del stage
+    gc.collect()
+    assert second() is None
+    assert not alive()
 
 
 def test_a_session_that_fails_lets_the_picture_through(caplog):

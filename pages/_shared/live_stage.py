@@ -35,6 +35,7 @@ class Stage:
         self.session: Session | None = None
         self.recorded: Path | None = None
         self._with: tuple[LiveSettings, Predictor, Detector] | None = None
+        self._end: weakref.finalize | None = None
         self._pictures = self._had = 0
         self._last = 0.0
         self._asked: float | None = None
@@ -47,7 +48,7 @@ class Stage:
         if self.session is None:
             self.session = Session(predictor, detector, settings)
             # Gone with the visitor, whichever way they leave; its recording, too.
-            weakref.finalize(self, self.session.close)
+            self._end = weakref.finalize(self, self.session.close)
         else:
             self.session.use(settings, predictor, detector)
         self._with = settings, predictor, detector
@@ -57,6 +58,8 @@ class Stage:
         if self.session is None or self._with is None:
             return
         old, (settings, predictor, detector) = self.session, self._with
+        if self._end is not None:
+            self._end.detach()
         self.session = self._with = self.recorded = None
         self.use(settings, predictor, detector)
         old.close()
