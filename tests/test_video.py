@@ -333,3 +333,13 @@ def test_a_portrait_is_square_also_at_the_edge_and_outside(x):
     jpeg = video_people._portrait(picture(0), Box(x, 80.3, 61.7, 61.7))
     height, width, _ = decode_image(jpeg).shape
     assert height == width == 80
+
+
+def test_a_face_that_is_looked_at_rarely_stays_the_same_one(tmp_path, predictor):
+    source = write(tmp_path / "slow.mp4", 5, rate=4, size=(160, 120))
+    summary = video.annotate(
+        source, tmp_path / "out.mp4", predictor, Everyone(), video.Settings(every=2.0, smoothing=0)
+    )
+    assert [(person.number, person.looks) for person in summary.people] == [(1, 3)]
+    bare = np.abs(video.frame_at(tmp_path / "out.mp4", 1.75).astype(int) - picture(1.75, size=(160, 120)))
+    assert bare.max() > 100, "the box stays between two looks"

@@ -68,7 +68,9 @@ def show(kept: Kept, summary: Summary) -> None:
     _faces(kept, summary)
 
 
+@st.fragment
 def _faces(kept: Kept, summary: Summary) -> None:
+    """In a fragment: a click on a timeline does not read the video's file again."""
     people = sorted(summary.people, key=lambda person: (person.looks < _BRIEF, person.number))
     st.subheader("Who looks how, and when", anchor=False)
     st.caption(
@@ -203,17 +205,15 @@ def _frame(kept: Kept, summary: Summary, person: Person) -> None:
         alt=f"The frame at {at:.1f} seconds, face {person.number}",
     )
     with st.container(horizontal=True):
-        st.button("Play from here", key=f"play from {person.number}", on_click=_play, args=(kept.token, at))
+        if st.button("Play from here", key=f"play from {person.number}"):
+            st.session_state[f"play {kept.token}"] = int(at)
+            st.rerun()
         st.button("Close", key=f"close {person.number}", on_click=_close, type="tertiary")
 
 
 def _open(number: int, at: float) -> None:
     address.write("face", number)
     address.write("at", f"{at:.2f}")
-
-
-def _play(token: str, at: float) -> None:
-    st.session_state[f"play {token}"] = int(at)
 
 
 def _close() -> None:
