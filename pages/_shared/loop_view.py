@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from fer_core.dataset import browse, changes, versions
+from fer_core.dataset import changes, overview, versions
 from fer_core.dataset.store import Dataset, Store
 from fer_core.evaluation.trial import Trial
 from fer_core.review import loop
@@ -162,7 +162,7 @@ def _train_again(store: Store, card: Card, version: str, done: bool) -> None:
 
 
 def _verdict(store: Store, dataset: Dataset, old: str, new: str, changed, before: Card, after: Card) -> None:
-    counts = browse.balance(store, dataset.name).groupby("split")["n"].sum()
+    counts = overview.balance(store, dataset.name).groupby("split")["n"].sum()
     splits = [split for split in ("test", "validation") if counts.get(split)]
     if not splits:
         st.info(
