@@ -154,7 +154,7 @@ def _train_again(store: Store, card: Card, version: str, done: bool) -> None:
     st.caption(
         "The same network with the same seed and settings, on the corrected labels: what differs afterwards "
         "comes from the labels and from chance. The interval tells the chance of the faces that were drawn, "
-        "not that of the training itself, which is about a point: trust what shows again with another seed."
+        "not that of the training itself, which can be as large: trust what shows again with another seed."
     )
     if st.button("Train again" if not done else "Train once more", type="secondary" if done else "primary"):
         with errors.guard():
