@@ -123,11 +123,11 @@ def take(
         page.set_input_files("input[type=file]", str(photo))
         expect(page.get_by_text("What the network saw")).to_be_visible(timeout=30_000)
     if who:
-        name = page.get_by_role("textbox", name="Your name")
-        name.fill(who)
-        name.press("Enter")
+        field = page.get_by_role("textbox", name="Your name")
+        field.fill(who)
+        field.press("Enter")
         expect(page.get_by_text("as it is")).to_be_visible(timeout=60_000)
-        name.wait_for(state="detached")
+        field.wait_for(state="detached")
         for key in "147":
             page.keyboard.press(key)
             page.wait_for_timeout(300)

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from drawn_fer2013 import filled
 
-from fer_core.dataset import browse, practice, schema
+from fer_core.dataset import browse, overview, practice, schema
 from fer_core.dataset.browse import NO_LABEL, Filter
 from fer_core.dataset.ledger import relabel
 from fer_core.dataset.store import Store
@@ -102,7 +102,7 @@ def test_shuffling_a_class_is_the_same_by_either_road(store, monkeypatch):
 
 
 def test_the_balance_counts_each_split_and_class(store):
-    table = browse.balance(store, "practice")
+    table = overview.balance(store, "practice")
     found = rows(store)
     assert table["n"].sum() == len(found)
     for split, label, n in table.itertuples(index=False):
@@ -112,23 +112,23 @@ def test_the_balance_counts_each_split_and_class(store):
 
 
 def test_who_what_and_whence(store):
-    assert browse.people(store, "practice") == ("Ada", "Bea")
-    assert browse.subjects(store, "practice")[:2] == ("person 01", "person 02")
-    (arrival,) = browse.arrivals(store, "practice")
+    assert overview.people(store, "practice") == ("Ada", "Bea")
+    assert overview.subjects(store, "practice")[:2] == ("person 01", "person 02")
+    (arrival,) = overview.arrivals(store, "practice")
     assert (arrival.rows, arrival.what) == (141, "drawn for practice")
     assert len(ids(store, Filter(arrival=arrival.batch))) == 141
     assert ids(store, Filter(arrival="another")) == []
 
 
 def test_examples_are_of_their_class_and_come_again_for_the_same_seed(store):
-    shown = browse.examples(store, "practice", 5, seed=3)
+    shown = overview.examples(store, "practice", 5, seed=3)
     assert list(shown) == list(FER7.names)
     for name, tiles in shown.items():
         assert len({tile.sample for tile in tiles}) == 5 and {tile.label for tile in tiles} == {name}
     assert (
-        browse.examples(store, "practice", 5, seed=3)
+        overview.examples(store, "practice", 5, seed=3)
         == shown
-        != browse.examples(store, "practice", 5, seed=4)
+        != overview.examples(store, "practice", 5, seed=4)
     )
 
 
@@ -152,13 +152,13 @@ def test_votes_are_summed(tmp_path):
 
 
 def test_sizes_and_brightness_of_the_pictures(store):
-    found = browse.pictures(store, "practice")
+    found = overview.pictures(store, "practice")
     assert found["n"].sum() == 141 and set(found["width"]) == {96} and found["brightness"].isna().all()
     image = rows(store)[1].image
     with store.write() as connection:
         row = {"image": image, "brightness": 77.0, "contrast": 1, "sharpness": 1, "hash": b"", "faces": 1}
         connection.execute(sa.insert(schema.measure).values(row))
-    found = browse.pictures(store, "practice").dropna(subset=["brightness"])
+    found = overview.pictures(store, "practice").dropna(subset=["brightness"])
     assert found["brightness"].tolist() == [72] and found["faces"].tolist() == [1]
 
 

@@ -162,6 +162,24 @@ def test_a_network_learns_how_people_answered(store):
     train, validation, left_out = targets.prepare(found, config, store.dataset("faces").label_set)
     names = store.dataset("faces").label_set.names
     assert dict(zip(names, train.targets[0].round(3), strict=True))["sad"] == pytest.approx(0.667, abs=1e-3)
-    assert (len(train), len(validation)) == (1, 1) and sum(left_out.values()) == 1
+    # The label of the second picture, which nobody answered, counts as its one vote.
+    assert train.targets[1].max() == 1 and names[train.targets[1].argmax()] == manifest["label"][1]
+    assert (len(train), len(validation)) == (2, 1) and not left_out
     with pytest.raises(BadInput, match="nobody labelled"):
         people.with_answers(manifest, pd.DataFrame({"sample": pd.Series([], dtype="int64")}))
+
+
+def test_a_run_learns_from_answers(tmp_path, monkeypatch):
+    monkeypatch.setenv("FER_WORKSPACE", str(tmp_path))
+    rows = [
+        row(f"{i}", picture(i), "sad" if i % 2 else "fear", "validation" if i > 5 else "train")
+        for i in range(8)
+    ]
+    store = drawn_dataset.here(tmp_path, rows)
+    config = TrainingConfig("mini_xception", "faces", label_set="fer7")
+    with pytest.raises(BadInput, match="nobody labelled"):
+        people.start(store, config)
+    say(store, "Ann", s1="angry")
+    run = people.start(store, config)
+    assert run.config.targets == "votes" and run.manifest["votes:angry"].tolist() == [1] + [0] * 7
+    assert run.manifest["votes:sad"].sum() == 4 and run.manifest["votes:fear"].sum() == 3

@@ -8,8 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+from fer_core.dataset.store import Store
 from fer_core.errors import BadInput
 from fer_core.labels import LABEL_SETS
+from fer_core.review import people
 from fer_core.training import runs
 from fer_core.training.config import SCHEDULES, Augmentation, TrainingConfig
 from fer_core.zoo import library, specs
@@ -17,7 +19,7 @@ from fer_core.zoo import library, specs
 _APART = ("spec", "dataset", "version", "augmentation", "continued_at", "folds", "fold")
 """Options of a run that are given in another way than `--name VALUE`."""
 _CHOICES = {
-    "targets": ("labels", "votes"),
+    "targets": ("labels", "votes", "answers"),
     "label_set": sorted(LABEL_SETS),
     "schedule": SCHEDULES,
     "class_weights": ("none", "balanced"),
@@ -66,10 +68,17 @@ def _train(options: argparse.Namespace) -> int:
         if options.more:
             runs.extend(run, options.more)
     else:
-        run = runs.start(_config(options))
+        run = _started(options)
         print(f"run {run.id}")
     runs.launch(run)
     return 0 if options.detach else _follow(run)
+
+
+def _started(options: argparse.Namespace) -> runs.Run:
+    if options.targets != "answers":
+        return runs.start(_config(options))
+    options.targets = "votes"
+    return people.start(Store.open(), _config(options))
 
 
 def _config(options: argparse.Namespace) -> TrainingConfig:

@@ -4,6 +4,7 @@ People are told apart by their names alone: two of one name count as one person,
 under another name as another one.
 """
 
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -11,10 +12,13 @@ import pandas as pd
 import sqlalchemy as sa
 
 from fer_core import labels
-from fer_core.dataset import ledger, schema, votes
+from fer_core.dataset import ledger, schema, versions, votes
 from fer_core.dataset.store import Dataset, Store, find_dataset, slices
 from fer_core.errors import BadInput
 from fer_core.evaluation import agreement
+from fer_core.training import runs, targets
+from fer_core.training.config import TrainingConfig
+from fer_core.training.runs import Run
 
 METHODS = MappingProxyType(
     {
@@ -137,7 +141,7 @@ def vote_table(store: Store, dataset: str) -> pd.DataFrame:
 def with_answers(manifest: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """A manifest whose votes are what people answered here, for a training with `targets="votes"`.
 
-    Pictures that nobody answered have no votes, so the training leaves them out.
+    The label of a picture that nobody answered counts as its one vote.
 
     Args:
         table: from `vote_table`.
@@ -147,13 +151,32 @@ def with_answers(manifest: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """
     plain = manifest.drop(columns=[votes.PREFIX + name for name in votes.names(manifest)])
     joined = plain.merge(table, on="sample", how="left")
-    columns = [votes.PREFIX + name for name in votes.names(table)]
-    if not columns or joined[columns].isna().all(axis=None):
+    answered = [votes.PREFIX + name for name in votes.names(table)]
+    alone = joined[answered].isna().all(axis=1)
+    if alone.all():
         raise BadInput(
             "Learning from answers needs some. Received: a dataset of which nobody labelled a picture. "
             "Label some, or train on the labels."
         )
-    return joined.fillna(dict.fromkeys(columns, 0)).astype(dict.fromkeys(columns, "int64"))
+    for name in sorted({*votes.names(table), *plain["label"].dropna()}):
+        column = votes.PREFIX + name
+        given = joined[column].fillna(0) if column in answered else 0
+        joined[column] = np.where(alone, joined["label"] == name, given).astype(int)
+    return joined
+
+
+def start(store: Store, config: TrainingConfig) -> Run:
+    """Set up a training that learns how the people here answered, as soft targets; enqueue it to begin.
+
+    Raises:
+        BadInput: nobody answered any picture, or the rest of the settings does not fit the dataset.
+        NotFound: no such dataset or version.
+    """
+    wanted = replace(config, targets="votes", second_head=0.0)
+    rows = versions.manifest(store, config.dataset, config.version)
+    manifest = with_answers(rows, vote_table(store, config.dataset))
+    targets.prepare(manifest, wanted, labels.get(config.label_set))
+    return runs.create(wanted, manifest)
 
 
 def consensus(store: Store, dataset: str, method: str = "majority", least: int = 2) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from fer_core.dataset import browse, changes
+from fer_core.dataset import changes, overview
 from fer_core.dataset.store import Store
 from fer_core.evaluation import across
 from fer_core.evaluation.across import Cell, Column
@@ -170,7 +170,7 @@ def _places(
     learnt = {str(card.training.get("dataset")) for card in models.values()}
     filled, state = {}, {name: changes.newest(store, name) for name in names}
     for name in names:
-        counts = browse.balance(store, name).groupby("split")["n"].sum()
+        counts = overview.balance(store, name).groupby("split")["n"].sum()
         filled[name] = [str(split) for split, n in counts.items() if n]
     titles = distinct(models)
     found: dict[str, dict[str, Place]] = {}

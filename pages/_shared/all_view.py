@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from fer_core.dataset import browse
+from fer_core.dataset import overview
 from fer_core.dataset.store import SPLITS, Store
 from fer_core.evaluation import register, report, speed
 from fer_core.evaluation.answers import WHOLE
@@ -75,7 +75,7 @@ def _choice(store: Store) -> tuple[Rows, str]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         with st.container(width=170):
             dataset = address.select("Dataset", names, "data", str, always=True)
-        counts = browse.balance(store, dataset).groupby("split")["n"].sum()
+        counts = overview.balance(store, dataset).groupby("split")["n"].sum()
         splits = [split for split in ("validation", "test", "train", "none") if counts.get(split)]
         splits = [*splits, ALL] if len(splits) > 1 else splits or list(SPLITS[:1])
         if st.query_params.get("split") not in splits:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from fer_core.dataset import browse, changes, versions
+from fer_core.dataset import changes, overview, versions
 from fer_core.dataset.store import Store
 from fer_core.errors import BadInput
 from fer_core.evaluation import register, report, results
@@ -61,7 +61,7 @@ def ask(store: Store) -> Choice | None:
         model = _field("Model", list(models), "model", lambda id: models[id].title, 280)
         dataset = _field("Dataset", datasets, "data", str, 130)
         _forget_another(dataset)
-        counts = browse.balance(store, dataset).groupby("split")["n"].sum()
+        counts = overview.balance(store, dataset).groupby("split")["n"].sum()
         splits = [split for split in _SPLITS if counts.get(split)] or list(_SPLITS[:1])
         splits += [register.ALL] if len(splits) > 1 else []
         split = _field("Split", splits, "split", _split, 120, "The part of the dataset that is measured on.")

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from fer_core.dataset import browse, changes, versions
+from fer_core.dataset import changes, overview, versions
 from fer_core.dataset.store import Dataset, Store
 from fer_core.evaluation.trial import Trial
 from fer_core.review import loop
@@ -153,7 +153,8 @@ def _train_again(store: Store, card: Card, version: str, done: bool) -> None:
         return
     st.caption(
         "The same network with the same seed and settings, on the corrected labels: what differs afterwards "
-        "comes from the labels, and from chance, which the interval tells."
+        "comes from the labels and from chance. The interval tells the chance of the faces that were drawn, "
+        "not that of the training itself, which can be as large: trust what shows again with another seed."
     )
     if st.button("Train again" if not done else "Train once more", type="secondary" if done else "primary"):
         with errors.guard():
@@ -162,7 +163,7 @@ def _train_again(store: Store, card: Card, version: str, done: bool) -> None:
 
 
 def _verdict(store: Store, dataset: Dataset, old: str, new: str, changed, before: Card, after: Card) -> None:
-    counts = browse.balance(store, dataset.name).groupby("split")["n"].sum()
+    counts = overview.balance(store, dataset.name).groupby("split")["n"].sum()
     splits = [split for split in ("test", "validation") if counts.get(split)]
     if not splits:
         st.info(

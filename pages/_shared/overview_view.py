@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from fer_core import labels
-from fer_core.dataset import browse
+from fer_core.dataset import overview
 from fer_core.dataset.browse import NO_LABEL
 from fer_core.dataset.store import SPLITS, Dataset, Store
 from pages._shared import address, charts, errors, gallery, words
@@ -18,15 +18,15 @@ _EACH = 10
 
 def show(store: Store, dataset: Dataset) -> None:
     """From top to bottom: what is in it, examples, balance, pictures, where it came from."""
-    counts = browse.balance(store, dataset.name)
+    counts = overview.balance(store, dataset.name)
     _figures(dataset, counts)
     _examples(store, dataset)
     st.subheader("How many of each class", anchor=False)
     _balance(dataset, counts)
     st.subheader("What the pictures are like", anchor=False)
-    _pictures(browse.pictures(store, dataset.name))
+    _pictures(overview.pictures(store, dataset.name))
     st.subheader("Where they came from", anchor=False)
-    for arrival in browse.arrivals(store, dataset.name):
+    for arrival in overview.arrivals(store, dataset.name):
         what, who, at = (
             errors.plain(arrival.what),
             errors.plain(arrival.who),
@@ -55,7 +55,7 @@ def _examples(store: Store, dataset: Dataset) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader("Some of each class", anchor=False)
         st.button("Others", on_click=lambda: st.session_state.update({key: secrets.randbelow(10**6)}))
-    shown = browse.examples(store, dataset.name, _EACH, st.session_state.get(key, 0))
+    shown = overview.examples(store, dataset.name, _EACH, st.session_state.get(key, 0))
     for name, tiles in shown.items():
         left, right = st.columns([1, 7], vertical_alignment="center")
         left.button(

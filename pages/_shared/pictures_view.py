@@ -5,7 +5,7 @@ from functools import partial
 import streamlit as st
 
 from fer_core import labels
-from fer_core.dataset import browse, findings
+from fer_core.dataset import browse, findings, overview
 from fer_core.dataset.browse import NO_LABEL, Filter, Tile
 from fer_core.dataset.store import SPLITS, Dataset, Store
 from pages._shared import address, all_of_filter, gallery, labelling, sample_view, words
@@ -104,12 +104,12 @@ def _asked(store: Store, dataset: Dataset) -> tuple[Filter, str]:
 def _more(store: Store, dataset: Dataset) -> dict[str, str | None]:
     """The fields that few need: by state, person, subject, import and name."""
     imports = {
-        a.batch: f"{a.what}, {a.at[:16].replace('T', ' ')}" for a in browse.arrivals(store, dataset.name)
+        a.batch: f"{a.what}, {a.at[:16].replace('T', ' ')}" for a in overview.arrivals(store, dataset.name)
     }
     fields = {
         "state": ("Label is", list(browse.STATES), browse.STATES.__getitem__),
-        "who": ("Labelled by", browse.people(store, dataset.name), str),
-        "subject": ("Person shown", browse.subjects(store, dataset.name), str),
+        "who": ("Labelled by", overview.people(store, dataset.name), str),
+        "subject": ("Person shown", overview.subjects(store, dataset.name), str),
         "arrival": ("Came with", list(imports), imports.__getitem__),
     }
     chosen: dict[str, str | None] = {}

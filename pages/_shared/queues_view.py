@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from fer_core.dataset import browse, changes, findings
+from fer_core.dataset import browse, changes, findings, overview
 from fer_core.dataset.store import Dataset, Store
 from fer_core.errors import BadInput, NotFound
 from fer_core.review import claims, people, queues, reports
@@ -27,7 +27,7 @@ def show(store: Store, dataset: Dataset) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         with st.container(width=200):
             who = labelling.ask_name()
-        counts = browse.balance(store, dataset.name).groupby("split")["n"].sum()
+        counts = overview.balance(store, dataset.name).groupby("split")["n"].sum()
         filled = [split for split in _SPLITS if counts.get(split)]
         with st.container(width=160):
             split = address.select(

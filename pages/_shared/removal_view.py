@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from fer_core.dataset import browse, removal
+from fer_core.dataset import browse, overview, removal
 from fer_core.dataset.browse import Filter
 from fer_core.dataset.intake import Progress
 from fer_core.dataset.removal import Receipt
@@ -25,7 +25,7 @@ def show(store: Store, dataset: Dataset, who: str) -> None:
             "**This cannot be undone.** Models that learned from the pictures stay, as do copies that were "
             "downloaded."
         )
-        people = browse.subjects(store, dataset.name)
+        people = overview.subjects(store, dataset.name)
         what = st.radio("Delete", [_PERSON, _ALL] if people else [_ALL], horizontal=True) or _ALL
         if what == _ALL:
             _ask(store, dataset, dataset.name, who, None, _HERE)

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from fer_core.dataset import browse
+from fer_core.dataset import overview
 from fer_core.dataset.store import Dataset, Store
 from fer_core.training import estimate, folds, runs
 from fer_core.training.config import TrainingConfig
@@ -15,7 +15,7 @@ _LOOK_EVERY = 2.0
 
 def show(store: Store, dataset: Dataset) -> None:
     """The way to suspect labels; nothing where there are no images to train and to validate on."""
-    counts = browse.balance(store, dataset.name)
+    counts = overview.balance(store, dataset.name)
     n = counts[counts["label"].isin(dataset.label_set.names)].groupby("split")["n"].sum()
     train, validation = int(n.get("train", 0)), int(n.get("validation", 0))
     if not train or not validation:
