@@ -12,6 +12,12 @@ DOORS = (
         "Open Photo",
     ),
     (
+        "I have a camera, or a video",
+        "Boxes and expressions follow every face, live or in a copy.",
+        "pages/live.py",
+        "Open Live",
+    ),
+    (
         "I have a dataset",
         "See what is in it, what is wrong with it, and mend it.",
         "pages/datasets.py",
