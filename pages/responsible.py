@@ -48,7 +48,9 @@ with frame.page("Responsible use", "What this can and cannot tell, for whoever p
     st.markdown(
         f"{words.privacy()} It is in the page's memory until you remove it or close the page. The app "
         "sends it to nobody, keeps no log of what it saw and gathers no statistics. Only a picture named by "
-        "its link is fetched from its site, which then sees a visitor."
+        "its link is fetched from its site, which then sees a visitor. Camera pictures are looked at and "
+        "dropped; a recording that you ask for goes with the page. The copy of a video and its table stay "
+        "until you delete them. A face that you report as wrong is stored only after you agreed to it."
     )
 
     st.subheader("What it cannot know", anchor=False)
@@ -72,7 +74,8 @@ with frame.page("Responsible use", "What this can and cannot tell, for whoever p
 
     st.subheader("If somebody asks to be deleted", anchor=False)
     st.markdown(
-        "Photos read on the Photo page are not stored: removing them or closing the page is enough. Pictures "
+        "Photos read on the Photo page are not stored: removing them or closing the page is enough. Videos are "
+        "deleted on their own page. Pictures "
         "in a dataset, of one person or all of it, are deleted for good under Datasets, Versions and export. "
         "The history keeps that something was deleted, not what. A model that learned from them stays until "
         "it is trained anew."
