@@ -74,9 +74,8 @@ with frame.page("Responsible use", "What this can and cannot tell, for whoever p
 
     st.subheader("If somebody asks to be deleted", anchor=False)
     st.markdown(
-        "Photos read on the Photo page are not stored: removing them or closing the page is enough. Videos are "
-        "deleted on their own page. Pictures "
-        "in a dataset, of one person or all of it, are deleted for good under Datasets, Versions and export. "
-        "The history keeps that something was deleted, not what. A model that learned from them stays until "
-        "it is trained anew."
+        "Photos read on the Photo page are not stored: removing them or closing the page is enough. Videos "
+        "are deleted on their own page. Pictures in a dataset, of one person or all of it, are deleted for "
+        "good under Datasets, Versions and export. The history keeps that something was deleted, not what. A "
+        "model that learned from them stays until it is trained anew."
     )
