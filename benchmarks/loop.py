@@ -25,6 +25,7 @@ from fer_core import labels, workspace
 from fer_core.dataset import ledger, versions, votes
 from fer_core.dataset.store import Store, slices
 from fer_core.evaluation import label_quality, report, trial
+from fer_core.evaluation.document import plots
 from fer_core.inference.predictor import Predictor
 from fer_core.training import folds, runs
 from fer_core.training.config import TrainingConfig
@@ -40,8 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", required=True, metavar="NAME")
     parser.add_argument("--out", required=True, type=Path, metavar="FILE.csv")
     parser.add_argument("--steps", type=int, nargs="+", default=STEPS)
-    parser.add_argument("--epochs", type=int, default=14)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw what is in --out, and end")
     options = parser.parse_args(arguments)
+    if options.plot:
+        options.plot.write_text(plot(options.out), "utf-8")
+        return
     base = workspace.root()
     queues = orders(options.data)
     for step in (0, *options.steps):
@@ -146,6 +151,36 @@ def known(path: Path) -> set[tuple[str, int]]:
         return set()
     with path.open(newline="") as file:
         return {(row["order"], int(row["looked_at"])) for row in csv.DictReader(file)}
+
+
+def plot(path: Path) -> str:
+    """An SVG of accuracy over the labels looked at, one line for each order."""
+    rows = pd.read_csv(path)
+    start = rows[rows["looked_at"] == 0]
+    lines = []
+    for order, kind in zip(ORDERS, ("main", "aside"), strict=True):
+        part = pd.concat([start, rows[(rows["order"] == order) & (rows["looked_at"] > 0)]])
+        points = list(zip(part["looked_at"].tolist(), part["accuracy"].tolist(), strict=True))
+        lines.append(plots.Line(points, kind, dots=True))
+    steps = sorted(set(rows["looked_at"]))
+    low, high = int(rows["accuracy"].min() * 100) - 1, int(rows["accuracy"].max() * 100) + 2
+    drawn = plots.chart(
+        plots.Axis("training labels looked at (solid: suspects first, dashed: at random)",
+                   tuple((step, f"{step:,}") for step in steps)),
+        plots.percents("agreement with the votes", low, high, 1),
+        "Accuracy over the number of labels looked at, suspects first and at random",
+        lines, width=520, height=300,
+    )  # fmt: skip
+    style = (
+        "<style>text{font:11px system-ui,sans-serif;fill:#667}.grid{stroke:#8884}"
+        ".line{fill:none;stroke:#1f6f78;stroke-width:2}.aside{stroke:#d55e00;stroke-dasharray:5 3}"
+        ".dot{fill:#1f6f78}.dot.aside{fill:#d55e00}</style>"
+    )
+    return (
+        str(drawn)
+        .replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ')
+        .replace("</title>", f"</title>{style}", 1)
+    )
 
 
 def add(path: Path, row: dict) -> None:
