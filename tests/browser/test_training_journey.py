@@ -61,6 +61,9 @@ def test_a_network_is_trained_under_the_visitors_eyes(own_server, run, visitor):
     button(visitor, "Resume").click()
     expect(visitor.get_by_text(" of 60 · ")).to_be_visible()
     expect(visitor.get_by_test_id("stEChartsChart").first).to_be_visible()
+    # Before the first epoch has ended there would be nothing to keep.
+    while not run.epochs():
+        visitor.wait_for_timeout(100)
     button(visitor, "Stop").click()
     expect(visitor.get_by_text("Stopped after ")).to_be_visible()
     sentence = visitor.get_by_text("Stopped after ").inner_text()
