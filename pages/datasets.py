@@ -48,32 +48,9 @@ def main() -> None:
 
 def show(store: Store, dataset: Dataset) -> None:
     """One dataset, the section that the address names."""
-    section = _section()
+    section = address.section("What to look at", {name: title for name, (title, _) in SECTIONS.items()})
     with errors.guard():
         SECTIONS[section][1](store, dataset)
-
-
-def _section() -> str:
-    """The chosen section; it stands in the address, and a choice leaves the filters of another one behind."""
-    asked = st.query_params.get("view", "pictures")
-    st.session_state["section"] = asked if asked in SECTIONS else "pictures"
-    st.segmented_control(
-        "What to look at",
-        list(SECTIONS),
-        format_func=lambda key: SECTIONS[key][0],
-        key="section",
-        required=True,
-        label_visibility="collapsed",
-        on_change=_turn_to,
-    )
-    return st.session_state["section"]
-
-
-def _turn_to() -> None:
-    wanted = {"data": st.query_params["data"]} if "data" in st.query_params else {}
-    if st.session_state["section"] != "pictures":
-        wanted["view"] = st.session_state["section"]
-    address.go(**wanted)
 
 
 with frame.page(

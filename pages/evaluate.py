@@ -47,7 +47,9 @@ def main() -> None:
     """The choice, the sections, and the one that the address names."""
     store = resources.store()
     place = st.container()
-    key = _section()
+    key = address.section(
+        "What to look at", {name: s.title for name, s in SECTIONS.items()}, evaluation_choice.FIELDS
+    )
     section = SECTIONS[key]
     if section.of == STORE:
         with errors.guard():
@@ -90,29 +92,6 @@ def _one(store: Store, trial: Trial, kind: str, sample: int) -> None:
 
 def _module(section: Section):
     return importlib.import_module(f"pages._shared.{section.module}")
-
-
-def _section() -> str:
-    """The chosen section; it stands in the address, and a choice leaves another one's behind."""
-    asked = st.query_params.get("view", "model")
-    st.session_state["evaluate section"] = asked if asked in SECTIONS else "model"
-    st.segmented_control(
-        "What to look at",
-        list(SECTIONS),
-        format_func=lambda key: SECTIONS[key].title,
-        key="evaluate section",
-        required=True,
-        label_visibility="collapsed",
-        on_change=_turn_to,
-    )
-    return st.session_state["evaluate section"]
-
-
-def _turn_to() -> None:
-    kept = {name: st.query_params[name] for name in evaluation_choice.FIELDS if name in st.query_params}
-    if st.session_state["evaluate section"] != "model":
-        kept["view"] = st.session_state["evaluate section"]
-    address.go(**kept)
 
 
 with frame.page(

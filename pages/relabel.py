@@ -34,7 +34,7 @@ def main() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         with st.container(width=320):
             name = address.select("Dataset", list(known), "data", str, always=True)
-        section = _section()
+        section = address.section("What to do", {name: title for name, (title, _) in SECTIONS.items()})
     show(store, known[name], section)
 
 
@@ -46,28 +46,6 @@ def show(store: Store, dataset: Dataset, section: str) -> None:
 
 def _view(module: str):
     return importlib.import_module(f"pages._shared.{module}")
-
-
-def _section() -> str:
-    asked = st.query_params.get("view", "queues")
-    st.session_state["relabel section"] = asked if asked in SECTIONS else "queues"
-    st.segmented_control(
-        "What to do",
-        list(SECTIONS),
-        format_func=lambda key: SECTIONS[key][0],
-        key="relabel section",
-        required=True,
-        label_visibility="collapsed",
-        on_change=_turn_to,
-    )
-    return st.session_state["relabel section"]
-
-
-def _turn_to() -> None:
-    wanted = {"data": st.query_params["data"]} if "data" in st.query_params else {}
-    if st.session_state["relabel section"] != "queues":
-        wanted["view"] = st.session_state["relabel section"]
-    address.go(**wanted)
 
 
 with frame.page(

@@ -1,11 +1,11 @@
 """Commands that bring datasets in: import, practice."""
 
 import argparse
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from fer_core import labels
+from fer_core.cli import progress
 from fer_core.dataset import importers, practice, splits
 from fer_core.dataset.importers import FORMS, Preview, lists
 from fer_core.dataset.intake import ImportReport
@@ -65,22 +65,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add.set_defaults(run=_practice)
 
 
-def _progress(done: int, total: int | None, text: str = "") -> None:
-    """One line that is written over and over; nothing where nobody watches, as in a pipe or a log."""
-    if sys.stderr.isatty():
-        share = f"{done / total:4.0%} " if total else ""
-        print(f"\r\033[K{share}{text}", end="", file=sys.stderr, flush=True)
-
-
-def _done() -> None:
-    """Clear the line of the progress."""
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr, flush=True)
-
-
 def _practice(options: argparse.Namespace) -> int:
-    outcome = practice.import_practice(Store.open(), name=options.name, progress=_progress)
-    _done()
+    outcome = practice.import_practice(Store.open(), name=options.name, progress=progress.show)
+    progress.clear()
     print(f"{outcome.rows} drawn faces in {outcome.dataset!r}, {outcome.added} of them new")
     return 0
 
@@ -93,17 +80,17 @@ def _import(options: argparse.Namespace) -> int:
         "label_set": _label_set(options.label_set),
         "ratios": options.split,
         "hold_out": options.validation,
-        "progress": _progress,
+        "progress": progress.show,
     }
     try:
         seen = importers.preview(options.paths, **wanted)
-        _done()
+        progress.clear()
         _say_preview(seen, options.split)
         if options.preview:
             return 0
         outcome = importers.import_any(Store.open(), options.paths, name=options.name, **wanted)
     finally:
-        _done()
+        progress.clear()
     _say_report(outcome)
     return 0
 

@@ -5,7 +5,7 @@ import dataclasses
 import json
 from pathlib import Path
 
-from fer_core.cli.data import _done, _progress
+from fer_core.cli import progress
 from fer_core.dataset.store import SPLITS, Store
 from fer_core.errors import BadInput, StorageError
 from fer_core.evaluation import answers, chance, compare, document, register, report, tables, trial
@@ -82,9 +82,9 @@ def _predictor(model: str, asked: Rows, options: argparse.Namespace) -> Predicto
 
 def _trial(store: Store, predictor: Predictor, asked: Rows, options: argparse.Namespace) -> Trial:
     try:
-        return trial.run(store, predictor, asked, options.faces, _progress)
+        return trial.run(store, predictor, asked, options.faces, progress.show)
     finally:
-        _done()
+        progress.clear()
 
 
 def _check(predictor: Predictor, asked: Rows, options: argparse.Namespace) -> None:
@@ -155,9 +155,9 @@ def _shuffle(store: Store, asked: Rows, options: argparse.Namespace) -> int:
             f"of the kind {TASKS[predictor.card.task].title!r}. Leave it away."
         )
     try:
-        told = answers.of(store, predictor, asked.frame, options.faces, _progress)
+        told = answers.of(store, predictor, asked.frame, options.faces, progress.show)
     finally:
-        _done()
+        progress.clear()
     kind = _TRUTHS[options.labels]
     check = chance.check(told, asked, kind, predictor.card.labels, seed=options.shuffle)
     print("A check of the measuring itself, not of the model: the truth was shuffled among the faces.")

@@ -2,7 +2,7 @@
 
 import argparse
 
-from fer_core.cli.data import _progress
+from fer_core.cli import progress
 from fer_core.dataset import findings
 from fer_core.dataset.store import Store
 
@@ -16,7 +16,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def _check(options: argparse.Namespace) -> int:
-    checkup = findings.check(Store.open(), options.name, faces=options.faces, progress=_progress)
+    checkup = findings.check(Store.open(), options.name, faces=options.faces, progress=progress.show)
     print(f"\n{checkup.samples:,} samples in {checkup.dataset!r}")
     for kind, count in checkup.counts.items():
         if count:

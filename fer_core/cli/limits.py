@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_core.cli.data import _done, _progress
+from fer_core.cli import progress
 from fer_core.dataset.store import SPLITS, Store
 from fer_core.evaluation import report, robustness, trial
 from fer_core.evaluation.answers import WHOLE
@@ -39,10 +39,10 @@ def _robustness(options: argparse.Namespace) -> int:
     name, _, version = options.data.partition("@")
     store, predictor = Store.open(), Predictor.load(library.find(options.model).folder)
     rows = trial.rows(store, name, version or None, options.split)
-    result = trial.run(store, predictor, rows, options.faces, _progress).result(_KINDS[options.labels])
+    result = trial.run(store, predictor, rows, options.faces, progress.show).result(_KINDS[options.labels])
     sample = result.among(robustness.drawn(result, options.sample if options.sample > 0 else len(result)))
-    curves = robustness.measure(store, predictor, sample, options.faces, _progress)
-    _done()
+    curves = robustness.measure(store, predictor, sample, options.faces, progress.show)
+    progress.clear()
     if options.json:
         where = {"model": options.model, "dataset": name, "version": rows.version, "split": options.split}
         text = json.dumps({**where, "faces": options.faces, **robustness.record(curves)}, indent=1)

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from fer_core.cli.data import _done, _progress
+from fer_core.cli import progress
 from fer_core.dataset import versions
 from fer_core.dataset.store import Store
 from fer_core.errors import Conflict, StorageError
@@ -66,13 +66,13 @@ def _follow(found: FoldSet) -> None:
     try:
         while found.state in ("running", "queued"):
             runs.advance()
-            _progress(round(100 * found.share), 100, f" {len(found.missing)} folds to go")
+            progress.show(round(100 * found.share), 100, f" {len(found.missing)} folds to go")
             time.sleep(1)
     except KeyboardInterrupt:
         print("The folds go on. Stop them with: python -m fer_core stop RUN", file=sys.stderr)
         raise
     finally:
-        _done()
+        progress.clear()
     if found.missing:
         said = ", ".join(f"{run.id} {run.state()}" for run in found.runs if run)
         raise Conflict(

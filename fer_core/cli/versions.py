@@ -4,7 +4,7 @@ import argparse
 import getpass
 from pathlib import Path
 
-from fer_core.cli.data import _done, _progress
+from fer_core.cli import progress
 from fer_core.dataset import changes, exports, ledger, removal, versions
 from fer_core.dataset.store import Store
 from fer_core.errors import BadInput
@@ -162,9 +162,9 @@ def _export(options: argparse.Namespace) -> int:
         version=options.version,
         since=options.since,
         leave_out=options.leave_out,
-        progress=_progress,
+        progress=progress.show,
     )
-    _done()
+    progress.clear()
     what = "labels" if report.form == "changes" else "samples"
     print(
         f"{report.path}: {report.rows:,} {what}, {report.bytes / 1e6:,.1f} MB, {report.seconds:.1f} s"

@@ -28,11 +28,6 @@ _ANSWERS = {
 _RIGHT = {"labels": "the dataset's labels", "votes": "the most frequent vote"}
 
 
-_LIGHT = [[0, "#F3F7F7"], [1, "#1F6F78"]]
-_DARK = [[0, "#1B2225"], [1, "#2F8F9A"]]
-"""The hue of the confusion matrix."""
-
-
 @dataclass(frozen=True)
 class Place:
     """One cell of the matrix.
@@ -211,7 +206,7 @@ def _matrix(places: Mapping[str, Mapping[str, Place]], answer: str, faces: str) 
             texttemplate="%{text}",
             textfont={"size": 12},
             hoverinfo="skip",
-            colorscale=_DARK if st.context.theme.type == "dark" else _LIGHT,
+            colorscale=charts.scale(),
             zmin=0,
             zmax=100,
             showscale=False,

@@ -1,6 +1,6 @@
 """The address bar holds the view: send the link, see the same."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import streamlit as st
 
@@ -51,6 +51,36 @@ def select(
     else:
         st.query_params[name] = value
     return value
+
+
+def section(label: str, titles: Mapping[str, str], kept: Collection[str] = ("data",)) -> str:
+    """The part of a page that `?view=` names, with a switch to turn to another; the first is the default.
+
+    Args:
+        titles: what each part is called, by its name in the address.
+        kept: what of the address holds for the other parts too; the rest is left behind.
+    """
+    first = next(iter(titles))
+    key = f"section {first}"
+    asked = st.query_params.get("view", first)
+    st.session_state[key] = asked if asked in titles else first
+
+    def turn() -> None:
+        wanted = {name: st.query_params[name] for name in kept if name in st.query_params}
+        if st.session_state[key] != first:
+            wanted["view"] = st.session_state[key]
+        go(**wanted)
+
+    st.segmented_control(
+        label,
+        list(titles),
+        format_func=titles.__getitem__,
+        key=key,
+        required=True,
+        label_visibility="collapsed",
+        on_change=turn,
+    )
+    return st.session_state[key]
 
 
 def _distinct(options: Sequence[str], words: Callable[[str], str]) -> Callable[[str], str]:

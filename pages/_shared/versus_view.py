@@ -1,8 +1,5 @@
 """Two models on the same faces: which is better, whether that is proven, and where they differ."""
 
-import importlib
-import importlib.util
-
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -23,6 +20,7 @@ from pages._shared import (
     errors,
     evaluation_choice,
     resources,
+    why_view,
     words,
 )
 
@@ -301,5 +299,4 @@ def _one(store: Store, trials: tuple[Trial, Trial], titles: tuple[str, str], kin
                 else "no face found"
             )
             st.markdown(f"**{errors.plain(title)}**: {read}; right is {names[result.truth[place]]}.")
-    if importlib.util.find_spec("pages._shared.why_view"):
-        importlib.import_module("pages._shared.why_view").show(store, trials[1], kind, sample)
+    why_view.show(store, trials[1], kind, sample)
