@@ -19,6 +19,7 @@ from fer_core.zoo import library
 from pages._shared import across_view, all_view, jobs
 from tests import drawn_dataset
 from tests.drawn_dataset import picture, row
+from tests.evaluated import settled
 
 ROOT = Path(__file__).resolve().parent.parent
 TWO = (library.DEFAULT, "mini_xception_raw")
@@ -51,17 +52,6 @@ def visit(app, **address):
     for key, value in address.items():
         app.query_params[key] = value
     return settled(app)
-
-
-def settled(app):
-    """The page once nothing runs any more."""
-    app.run()
-    until = time.monotonic() + 20
-    while jobs.running() and time.monotonic() < until:
-        time.sleep(0.02)
-    app.run()
-    assert not app.exception
-    return app
 
 
 def said(app) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +14,10 @@ from fer_core.evaluation import certainty, trial
 from fer_core.inference.predictor import Predictor
 from fer_core.labels import FER7
 from fer_core.zoo import library, thresholds
-from pages._shared import jobs, sets_view, trials, words
+from pages._shared import sets_view, words
 from tests import drawn_dataset
 from tests.drawn_dataset import picture, row
+from tests.evaluated import nothing_kept, settled  # noqa: F401 (a fixture)
 
 ROOT = Path(__file__).resolve().parent.parent
 COUNT = 140
@@ -44,13 +44,6 @@ def store(drawn):
     return Store.open()
 
 
-@pytest.fixture(autouse=True)
-def _nothing_kept():
-    yield
-    trials._trials().clear()
-    jobs._jobs().clear()
-
-
 @pytest.fixture(scope="module")
 def predictor():
     return Predictor.load(library.find(library.DEFAULT).folder)
@@ -63,16 +56,6 @@ def visit(**extra):
     for key, value in address.items():
         app.query_params[key] = str(value)
     return settled(app)
-
-
-def settled(app):
-    app.run()
-    until = time.monotonic() + 30
-    while jobs.running() and time.monotonic() < until:
-        time.sleep(0.02)
-    app.run()
-    assert not app.exception
-    return app
 
 
 def said(app):

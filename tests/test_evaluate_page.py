@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from fer_core.zoo import library
 from pages._shared import cell_view, charts, gallery, jobs, trials, words
 from tests import drawn_dataset, made_runs
 from tests.drawn_dataset import picture, row
+from tests.evaluated import nothing_kept, settled  # noqa: F401 (a fixture)
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = library.DEFAULT
@@ -44,13 +44,6 @@ def store(drawn):
     return Store.open()
 
 
-@pytest.fixture(autouse=True)
-def _nothing_kept():
-    yield
-    trials._trials().clear()
-    jobs._jobs().clear()
-
-
 @pytest.fixture(scope="module")
 def predictor():
     return Predictor.load(library.find(MODEL).folder)
@@ -68,16 +61,6 @@ def visit(**address):
     for key, value in address.items():
         app.query_params[key] = str(value)
     return settled(app)
-
-
-def settled(app):
-    app.run()
-    until = time.monotonic() + 30
-    while jobs.running() and time.monotonic() < until:
-        time.sleep(0.02)
-    app.run()
-    assert not app.exception
-    return app
 
 
 def tiles(app):

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +20,7 @@ from fer_core.zoo import gradients, library
 from pages._shared import heat, jobs, trials, why_view
 from tests import drawn_dataset
 from tests.drawn_dataset import picture, row
+from tests.evaluated import settled
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = library.DEFAULT
@@ -71,16 +71,6 @@ def visit(sample, **address):
     for key, value in wanted.items():
         app.query_params[key] = str(value)
     return settled(settled(app))
-
-
-def settled(app):
-    app.run()
-    until = time.monotonic() + 30
-    while jobs.running() and time.monotonic() < until:
-        time.sleep(0.02)
-    app.run()
-    assert not app.exception
-    return app
 
 
 def said(app):
