@@ -12,6 +12,8 @@ from fer_core.errors import BadInput, NotFound
 
 NOT_A_FACE = "not a face"
 UNSURE = "unsure"
+UNKNOWN = "none of these"
+"""What a taught model answers to a face that is like none of its examples; people never label so."""
 
 ALIASES = MappingProxyType(
     {

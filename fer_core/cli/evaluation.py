@@ -219,7 +219,7 @@ def _figures(found: Comparison, made: list[Trial]) -> dict:
     return {
         "schema_version": SCHEMA_VERSION,
         "models": [one.card.id for one in made],
-        "weights": [one.card.files["model.tflite"] for one in made],
+        "weights": [one.card.weights for one in made],
         "dataset": made[0].rows.dataset,
         "version": made[0].rows.version,
         "split": made[0].rows.split,

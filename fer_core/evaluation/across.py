@@ -227,4 +227,4 @@ class _Told:
 
 def _path(card: Card, rows: Rows, kind: str, faces: str) -> Path:
     where = (rows.dataset, rows.version, rows.split, faces, kind)
-    return cache.path("cell", card.files.get("model.tflite"), card.flip_average, *where)
+    return cache.path("cell", card.weights, card.flip_average, *where)

@@ -79,7 +79,7 @@ def embeddings(
 
 
 def _path(card: Card, frame: pd.DataFrame, faces: str, output: str = "answer") -> Path:
-    content = "\n".join([card.files["model.tflite"], str(card.flip_average), faces, *frame["image"]])
+    content = "\n".join([card.weights, str(card.flip_average), faces, *frame["image"]])
     return workspace.folder("cache") / f"{hashlib.sha256(content.encode()).hexdigest()}.{output}.npy"
 
 

@@ -22,7 +22,7 @@ class Entry:
 
     Attributes:
         model: the model's id at the time.
-        weights: checksum of its model.tflite.
+        weights: checksum of what answers (Card.weights).
         version: `manifest_id` of what it was measured on.
         faces: how faces were found (answers.WHOLE, or a detector).
         at: UTC, ISO 8601.
@@ -49,7 +49,7 @@ def note(
         Conflict, StorageError: it could not be stored.
     """
     key = {
-        "weights": card.files["model.tflite"],
+        "weights": card.weights,
         "dataset": dataset,
         "version": version,
         "split": split,
@@ -98,7 +98,7 @@ def cautions(card: Card, dataset: str, split: str, n: int, known: list[Entry]) -
             "too good. A test split says more."
         )
     if split == "test" and card.training.get("run") and known:
-        before = {e.weights for e in known if e.at[:19] < _trained_at(card)} - {card.files["model.tflite"]}
+        before = {e.weights for e in known if e.at[:19] < _trained_at(card)} - {card.weights}
         if before:
             said.append(
                 f"{len(before)} other models had been measured on this test split when this one was trained. "

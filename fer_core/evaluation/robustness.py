@@ -267,7 +267,7 @@ def _blocks(card: Card, sample: Result, faces: str) -> Iterator[tuple[list[str],
     images = sample.frame["image"].tolist()
     for start in range(0, len(images), BLOCK):
         block = images[start : start + BLOCK]
-        content = "\n".join([card.files["model.tflite"], str(card.flip_average), faces, *settings, *block])
+        content = "\n".join([card.weights, str(card.flip_average), faces, *settings, *block])
         name = hashlib.sha256(content.encode()).hexdigest()
         yield block, workspace.folder("cache") / f"{name}.disturbed.npy"
 

@@ -86,4 +86,4 @@ def _median_ms(call: Callable[[], object]) -> float:
 
 def _path(card: Card) -> Path:
     machine = (platform.node(), platform.machine(), platform.processor(), os.cpu_count())
-    return cache.path("speed", card.files.get("model.tflite"), card.flip_average, machine)
+    return cache.path("speed", card.weights, card.flip_average, machine)

@@ -30,7 +30,7 @@ def record(trial: Trial, kind: str = "labels") -> dict:
     """
     expression = trial.card.task == EXPRESSION.id
     figures = next(one for one in trial.records if one["kind"] == kind or not expression)
-    weights = trial.card.files["model.tflite"]
+    weights = trial.card.weights
     return {"schema_version": SCHEMA_VERSION, "model": trial.card.id, "weights": weights, **figures}
 
 

@@ -316,7 +316,7 @@ def _chosen(trial: Trial, truth: str, limit: int) -> dict[str, list[str]]:
 
 
 def _key(trial: Trial, chosen: dict[str, list[str]], kind: str) -> str:
-    parts = [str(_VERSION), trial.card.files["model.tflite"], str(trial.card.temperature), trial.faces, kind]
+    parts = [str(_VERSION), trial.card.weights, str(trial.card.temperature), trial.faces, kind]
     parts += [f"{label} {' '.join(images)}" for label, images in chosen.items()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 

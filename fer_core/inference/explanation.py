@@ -165,7 +165,7 @@ def _differentiated(
 ) -> np.ndarray:
     card, height, width = predictor.card, *crops.shape[1:3]
     entry = library.find(card.id)
-    if entry.card is None or entry.card.files.get("model.tflite") != card.files.get("model.tflite"):
+    if entry.card is None or entry.card.weights != card.weights:
         raise Conflict(
             f"A model keeps its files while it is looked into. Received: {card.id}, which was replaced. "
             "Reload the page."

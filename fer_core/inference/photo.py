@@ -48,6 +48,7 @@ ADJECTIVES = {
     "fear": "afraid",
     "surprise": "surprised",
     "contempt": "contemptuous",
+    labels.UNKNOWN: f"like {labels.UNKNOWN}",
 }
 
 

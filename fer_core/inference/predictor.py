@@ -9,7 +9,9 @@ from fer_core.imaging import landmarks
 from fer_core.labels import LabelSet
 from fer_core.zoo import calibration, litert, specs
 from fer_core.zoo import card as cards
+from fer_core.zoo import head as heads
 from fer_core.zoo.card import Card
+from fer_core.zoo.head import Head
 from fer_core.zoo.specs import AFFECT, EXPRESSION
 
 PROBE_TOLERANCE = 1e-3
@@ -20,9 +22,10 @@ differently; a wrong class order, scale or file differs by far more."""
 class Predictor:
     """A model that was checked and is ready. Safe to share between threads."""
 
-    def __init__(self, card: Card, network: litert.Network):
+    def __init__(self, card: Card, network: litert.Network, head: Head | None = None):
         self.card = card
         self._network = network
+        self._head = head
 
     @classmethod
     def load(cls, folder: Path) -> "Predictor":
@@ -33,7 +36,8 @@ class Predictor:
         """
         card = cards.read(folder)
         cards.verify(folder, card)
-        predictor = cls(card, litert.Network(folder / "model.tflite"))
+        head = Head.load(folder / cards.HEAD) if cards.HEAD in card.files else None
+        predictor = cls(card, litert.Network(folder / "model.tflite"), head)
         try:
             with np.load(folder / "probe.npz") as probe:
                 inputs, expected = probe["inputs"], probe["probabilities"]
@@ -51,6 +55,10 @@ class Predictor:
                 f"Received: {folder.name}, off by {worst:.2g}. It is not served; train or install it again."
             )
         return predictor
+
+    def taught(self, card: Card, head: Head) -> "Predictor":
+        """The same network with what was taught on top of it, under a card of its own."""
+        return Predictor(card, self._network, head)
 
     @property
     def labels(self) -> LabelSet:
@@ -119,7 +127,12 @@ class Predictor:
 
     def _run(self, batch: np.ndarray, points: np.ndarray | None) -> np.ndarray:
         output = specs.TASKS[self.card.task].output
-        return self._network.run(batch, (output,), points)[output]
+        if self._head is None or self._head.kind == heads.SHIFT:
+            answer = self._network.run(batch, (output,), points)[output]
+            return answer if self._head is None else self._head.answer(answer, answer)
+        # What was taught takes the place of the network's own answer, in the same pass.
+        features = self._network.run(batch, ("embedding",), points)["embedding"]
+        return self._head.answer(features.reshape(len(batch), -1))
 
     def _must_answer(self, task: specs.Task) -> None:
         if self.card.task != task.id:

@@ -11,6 +11,8 @@ from fer_core.labels import LabelSet
 
 SCHEMA_VERSION = 1
 FILE_NAME = "card.json"
+HEAD = "head.npz"
+"""The file of what was taught on top of a network (zoo.head), in models that were."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,18 @@ class Card:
     limitations: list[str] = field(default_factory=list)
     licence: dict[str, str] = field(default_factory=dict)
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def taught(self) -> bool:
+        """Whether it is another model's network with something taught on top: it has no model.keras."""
+        return HEAD in self.files
+
+    @property
+    def weights(self) -> str:
+        """Checksum of what answers: tells a model from the one that it replaced, and a taught one from the
+        network beneath it; "" where there is none yet."""
+        network, head = self.files.get("model.tflite", ""), self.files.get(HEAD)
+        return hashlib.sha256(f"{network}{head}".encode()).hexdigest() if head else network
 
     def write(self, folder: Path) -> "Card":
         """Save into a model folder with fresh checksums of all its other files; the card as written."""

@@ -66,7 +66,7 @@ def _path() -> Path:
 
 
 def _key(card: Card) -> str:
-    return card.files.get("model.tflite", "")
+    return card.weights
 
 
 def _read() -> dict[str, float]:

@@ -61,7 +61,7 @@ def predictor(model_id: str) -> Predictor:
 
 def weights(card: Card | None) -> str:
     """The checksum of what predicts: tells a model from the one that it replaced."""
-    return card.files.get("model.tflite", "") if card else ""
+    return card.weights if card else ""
 
 
 def threshold(card: Card) -> float:

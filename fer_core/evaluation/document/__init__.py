@@ -44,7 +44,7 @@ def html(store: Store, trial: Trial, kind: str = "labels") -> str:
         shown = figures.similarity(trial.records[0])
     else:
         shown = {"record": trial.records[0]}
-    own = [entry for entry in entries if entry.weights == card.files["model.tflite"]]
+    own = [entry for entry in entries if entry.weights == card.weights]
     return _TEMPLATES.get_template("report.html").render(
         card=card,
         affect=card.task == AFFECT.id,

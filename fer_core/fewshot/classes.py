@@ -1,0 +1,380 @@
+"""Class sets: a name, classes of a user's own, a few photos of each; kept in the workspace.
+
+A set is a folder `teach/<id>/`: `set.json`, and a PNG for each example under the hash of its pixels. A
+picture is written first, then the list that names it, each under another name and renamed: a process that
+dies leaves the set as it was, or with the change.
+"""
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import shutil
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from fer_core import workspace
+from fer_core.errors import BadInput, Conflict, FerError, NotFound, StorageError
+from fer_core.fewshot.crops import cut, faces_of
+from fer_core.fewshot.sets import (
+    MOST_CLASSES,
+    MOST_EXAMPLES,
+    SCHEMA_VERSION,
+    Class,
+    ClassSet,
+    Example,
+    parsed,
+    titled,
+    usable,
+    written,
+)
+from fer_core.imaging import detectors
+from fer_core.imaging.decode import encode_png
+from fer_core.imaging.faces import Face
+
+FILE_NAME = "set.json"
+Progress = Callable[[int, int | None, str], None]
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of some pictures.
+
+    Attributes:
+        taken: the new examples.
+        refused: name and reason of each picture, or face, that was not taken.
+        notes: what was decided on the way, in words.
+    """
+
+    taken: tuple[Example, ...]
+    refused: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def create(title: str, base: str) -> ClassSet:
+    """A new, empty set.
+
+    Raises:
+        BadInput: a title without letters or digits.
+        StorageError: it cannot be written.
+    """
+    title = titled(title)
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-")
+    with _storing():
+        folder = _new_folder(stem or "set")
+        made = ClassSet(folder.name, title, base)
+        _write(made)
+    return made
+
+
+def all_sets() -> list[ClassSet]:
+    """Every set that can be read, by title; a damaged one is left out, and `load` says what is wrong."""
+    found = []
+    for path in workspace.folder("teach").glob(f"[!.]*/{FILE_NAME}"):
+        try:
+            found.append(load(path.parent.name))
+        except FerError:
+            continue
+    return sorted(found, key=lambda one: (one.title.lower(), one.id))
+
+
+def load(set_id: str) -> ClassSet:
+    """The set of that id.
+
+    Raises:
+        NotFound: there is none.
+        StorageError: its file is damaged.
+    """
+    folder = workspace.folder("teach")
+    path = folder / set_id / FILE_NAME
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", set_id) or not path.is_file():
+        raise NotFound.of("class set", set_id, (one.parent.name for one in folder.glob(f"[!.]*/{FILE_NAME}")))
+    try:
+        return parsed(json.loads(path.read_text("utf-8")), set_id)
+    except (OSError, ValueError, BadInput) as error:
+        raise StorageError(
+            f"A class set is a JSON file of schema {SCHEMA_VERSION}. Received: {path} ({error}). "
+            "It was left as it is: mend it, or delete the set."
+        ) from error
+
+
+def add(
+    set_id: str,
+    class_name: str,
+    pictures: Sequence[tuple[str, np.ndarray]],
+    *,
+    whole: bool = False,
+    every_face: bool = False,
+    detector: str = detectors.DEFAULT,
+    progress: Progress | None = None,
+) -> Added:
+    """Put photos into a class, which is made where it is new: of each photo the largest face.
+
+    Args:
+        pictures: what each is called, and (H, W, 3) uint8 RGB upright.
+        whole: take each picture whole as one face, and search none.
+        every_face: take all faces of a photo.
+
+    Raises:
+        NotFound: no such set or detector.
+        BadInput: the class's name cannot be used, or there are too many classes.
+        Conflict: a picture is in another class already; nothing is taken then.
+        StorageError: it cannot be written.
+    """
+    name = usable(class_name)
+    present = load(set_id)
+    room = MOST_EXAMPLES - next((len(one.examples) for one in present.classes if one.name == name), 0)
+    found: list[tuple[Example, np.ndarray]] = []
+    refused: list[tuple[str, str]] = []
+    notes: list[str] = []
+    for done, (title, photo) in enumerate(pictures):
+        if len(found) >= room:
+            refused += [
+                (other, f"a class has at most {MOST_EXAMPLES} examples") for other, _ in pictures[done:]
+            ]
+            break
+        faces: list[Face | None] = [None] if whole else [*faces_of(photo, detector)]
+        if not faces:
+            refused.append((title, "no face was found; it can be taken whole"))
+        if len(faces) > 1 and not every_face:
+            notes.append(f"{title}: {len(faces)} faces, the largest was taken")
+            faces = faces[:1]
+        for number, face in enumerate(faces, 1):
+            words = title if len(faces) == 1 else f"{title}, face {number}"
+            found.append(cut(words, photo, face))
+        if progress:
+            progress(done + 1, len(pictures), "photos looked at")
+    with _changing(set_id) as (current, keep):
+        taken = _placed(current, name, found, refused, keep)
+    return Added(taken, tuple(refused), tuple(notes))
+
+
+def add_crops(set_id: str, class_name: str, crops: Sequence[tuple[str, np.ndarray]]) -> Added:
+    """`add` for pictures that are faces already, as those of a dataset."""
+    return add(set_id, class_name, crops, whole=True)
+
+
+def add_class(set_id: str, name: str) -> ClassSet:
+    """The set with one more class, still empty; as it was where the class is there. Raises as `add`."""
+    with _changing(set_id) as (current, keep):
+        return keep(_with_class(current, usable(name)))
+
+
+def rename(set_id: str, title: str) -> ClassSet:
+    """The set under another title. Raises as `create`."""
+    with _changing(set_id) as (current, keep):
+        return keep(replace(current, title=titled(title)))
+
+
+def use_base(set_id: str, base: str) -> ClassSet:
+    """The set on the features of another model."""
+    with _changing(set_id) as (current, keep):
+        return keep(replace(current, base=base))
+
+
+def rename_class(set_id: str, name: str, new: str) -> ClassSet:
+    """The set with a class renamed.
+
+    Raises:
+        NotFound: no such set or class.
+        BadInput: the new name cannot be used.
+        Conflict: another class has it.
+    """
+    new = usable(new)
+    with _changing(set_id) as (current, keep):
+        old = current.named(name)
+        if new != old.name and new in current.names:
+            raise Conflict(f"Each class has a name of its own. Received: {new!r}, which there is already.")
+        return keep(_mapped(current, lambda one: replace(one, name=new) if one == old else one))
+
+
+def remove_class(set_id: str, name: str) -> ClassSet:
+    """The set without a class and its examples.
+
+    Raises:
+        NotFound: no such set or class.
+    """
+    with _changing(set_id) as (current, keep):
+        gone = current.named(name)
+        return keep(replace(current, classes=tuple(one for one in current.classes if one != gone)))
+
+
+def remove(set_id: str, example_ids: Sequence[str]) -> ClassSet:
+    """The set without some examples.
+
+    Raises:
+        NotFound: no such set, or an example is not in it.
+    """
+    gone = set(example_ids)
+    with _changing(set_id) as (current, keep):
+        _must_have(current, gone)
+        return keep(
+            _mapped(
+                current,
+                lambda one: replace(one, examples=tuple(e for e in one.examples if e.id not in gone)),
+            )
+        )
+
+
+def move(set_id: str, example_ids: Sequence[str], class_name: str) -> ClassSet:
+    """The set with some examples in another class.
+
+    Raises:
+        NotFound: no such set or class, or an example is not in it.
+        Conflict: the class would have too many.
+    """
+    moved = set(example_ids)
+    with _changing(set_id) as (current, keep):
+        target = current.named(class_name)
+        _must_have(current, moved)
+        coming = tuple(example for _, example in current.examples if example.id in moved)
+        staying = tuple(e for e in target.examples if e.id not in moved)
+        if len(staying) + len(coming) > MOST_EXAMPLES:
+            raise Conflict(
+                f"A class has at most {MOST_EXAMPLES} examples. "
+                f"Received: {len(staying) + len(coming)} for {target.name!r}. Move fewer."
+            )
+        return keep(
+            _mapped(
+                current,
+                lambda one: replace(
+                    one,
+                    examples=staying + coming
+                    if one == target
+                    else tuple(e for e in one.examples if e.id not in moved),
+                ),
+            )
+        )
+
+
+def delete(set_id: str) -> None:
+    """Remove a set with its photos; models that were taught from it stay.
+
+    Raises:
+        NotFound: no such set.
+        StorageError: it cannot be removed.
+    """
+    folder = workspace.folder("teach") / set_id
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", set_id) or not folder.is_dir():
+        load(set_id)
+    with _storing():
+        hidden = folder.with_name(f".{set_id}.{secrets.token_hex(4)}.gone")
+        os.rename(folder, hidden)
+        shutil.rmtree(hidden)
+
+
+def _placed(
+    current: ClassSet,
+    name: str,
+    found: list[tuple[Example, np.ndarray]],
+    refused: list[tuple[str, str]],
+    keep: Callable[[ClassSet], ClassSet],
+) -> tuple[Example, ...]:
+    """Store the new examples; what is in the class already is refused, what is in another an error."""
+    changed = _with_class(current, name)
+    where = {example.id: changed.names[place] for place, example in changed.examples}
+    for example, _ in found:
+        if where.get(example.id, name) != name:
+            raise Conflict(
+                "A picture is an example of one class. "
+                f"Received: {example.source}, for {name!r} and already in {where[example.id]!r}. "
+                "Move it, or leave it out; nothing was added."
+            )
+    taken: dict[str, Example] = {}
+    target = changed.named(name)
+    for example, crop in found:
+        if example.id in where or example.id in taken:
+            refused.append((example.source, f"the same picture is in {name!r} already"))
+        elif len(target.examples) + len(taken) >= MOST_EXAMPLES:
+            refused.append((example.source, f"a class has at most {MOST_EXAMPLES} examples"))
+        else:
+            _replace(current.folder / example.file, encode_png(crop))
+            taken[example.id] = example
+    fuller = replace(target, examples=target.examples + tuple(taken.values()))
+    keep(_mapped(changed, lambda one: fuller if one == target else one))
+    return tuple(taken.values())
+
+
+def _with_class(current: ClassSet, name: str) -> ClassSet:
+    if name in current.names:
+        return current
+    if len(current.classes) >= MOST_CLASSES:
+        raise BadInput(
+            f"A set has at most {MOST_CLASSES} classes. Received: one more, {name!r}. Remove another first."
+        )
+    return replace(current, classes=(*current.classes, Class(name)))
+
+
+def _mapped(current: ClassSet, change: Callable[[Class], Class]) -> ClassSet:
+    return replace(current, classes=tuple(map(change, current.classes)))
+
+
+def _must_have(current: ClassSet, ids: set[str]) -> None:
+    missing = ids - {example.id for _, example in current.examples}
+    if missing:
+        raise NotFound(
+            f"An example is chosen from its set. Received: {', '.join(sorted(missing))}, which "
+            f"{current.id} does not have. Reload the page."
+        )
+
+
+@contextmanager
+def _changing(set_id: str) -> Iterator[tuple[ClassSet, Callable[[ClassSet], ClassSet]]]:
+    """The set as it is now, and what stores it changed; other tabs and processes wait meanwhile."""
+    folder = load(set_id).folder
+    with _storing(), (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+
+        def keep(changed: ClassSet) -> ClassSet:
+            _write(changed)
+            # Pictures that nothing names any more, also those of a process that died over them.
+            named = {example.file for _, example in changed.examples}
+            for path in folder.glob("*.png"):
+                if path.name not in named:
+                    path.unlink(missing_ok=True)
+            return changed
+
+        yield load(set_id), keep
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"Class sets are kept in the workspace. Received: {error.strerror or error}. "
+            "Nothing was changed; make room or set FER_WORKSPACE to another folder."
+        ) from error
+
+
+def _new_folder(stem: str) -> Path:
+    base = workspace.folder("teach")
+    for number in range(1, 10_000):
+        folder = base / (stem if number == 1 else f"{stem}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise Conflict(f"A set's name is given 9,999 times at most. Received: {stem!r}. Choose another.")
+
+
+def _write(class_set: ClassSet) -> None:
+    _replace(class_set.folder / FILE_NAME, written(class_set).encode())
+
+
+def _replace(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,126 @@
+"""A taught model in the library: the network of its base, a head, and a card that says so."""
+
+import os
+import secrets
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fer_core import workspace
+from fer_core.errors import BadInput, BadModel, Conflict, FerError, StorageError
+from fer_core.inference.predictor import Predictor
+from fer_core.zoo import card as cards
+from fer_core.zoo import library
+from fer_core.zoo.card import Card
+from fer_core.zoo.head import Head
+
+SPEC = "taught"
+"""What stands for a network on the card of a taught model."""
+
+
+def bases() -> list[Card]:
+    """The models whose features can be used: all that are no taught ones themselves."""
+    return [entry.card for entry in library.entries() if entry.card and not entry.card.taught]
+
+
+def base(model_id: str) -> Predictor:
+    """The loaded model to teach on.
+
+    Raises:
+        NotFound, BadModel: no such model, or one that cannot be used.
+        BadInput: it is a taught model itself.
+    """
+    entry = library.find(model_id)
+    if entry.card is not None and entry.card.taught:
+        raise BadInput(
+            f"Models are taught on top of a network. Received: {model_id}, which was taught itself. "
+            "Choose the model that it was taught on."
+        )
+    return Predictor.load(entry.folder)
+
+
+def taught_on(card: Card) -> dict:
+    """What a taught model's card keeps of its base's training: which pictures the network has seen."""
+    return {key: value for key, value in card.training.items() if key not in ("run", "imported")}
+
+
+def store(card: Card, head: Head, predictor: Predictor, made_of: str) -> Card:
+    """Put a taught model into the library, whole or not at all; the one that was made of the same before
+    is replaced.
+
+    Args:
+        card: with its own id, and under "taught" in `training` what it was "made_of".
+        predictor: its base.
+        made_of: what its card must say for a model of that id to be replaced.
+
+    Raises:
+        Conflict: another model has that id, or it is being taught at this moment.
+        BadModel: the base was replaced meanwhile, or the files do not answer as they must.
+        StorageError: the disk is full.
+    """
+    destination = workspace.folder("models") / card.id
+    _must_be_free(destination, made_of)
+    part = destination.with_name(f".{card.id}.{secrets.token_hex(4)}.part")
+    gone = part.with_suffix(".gone")
+    try:
+        part.mkdir()
+        entry = library.find(predictor.card.id)
+        shutil.copyfile(entry.folder / "model.tflite", part / "model.tflite")
+        if cards.sha256(part / "model.tflite") != predictor.card.files["model.tflite"]:
+            raise BadModel(
+                f"A base keeps its files while it is taught on. Received: {predictor.card.id}, which was "
+                "replaced. Teach again."
+            )
+        head.save(part / cards.HEAD)
+        _write_probe(entry.folder, card, head, predictor, part)
+        card = card.write(part)
+        # Proof that what lies on the disk is what was taught.
+        Predictor.load(part)
+        if destination.exists():
+            os.rename(destination, gone)
+        os.rename(part, destination)
+    except OSError as error:
+        if destination.exists() and not gone.exists():
+            raise Conflict(
+                f"A model is taught by one at a time. Received: {card.id}, which somebody else is teaching. "
+                "Try again."
+            ) from error
+        if gone.exists():
+            os.rename(gone, destination)
+        raise StorageError(
+            f"A model needs room in the workspace. Received: {error.strerror}. Free some space and retry."
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(gone, ignore_errors=True)
+    return card
+
+
+def _write_probe(folder: Path, card: Card, head: Head, predictor: Predictor, part: Path) -> None:
+    """The base's stored inputs with the taught answers."""
+    with np.load(folder / "probe.npz") as probe:
+        kept = {name: probe[name] for name in probe.files}
+    one_way = predictor.taught(replace(card, flip_average=False), head)
+    kept["probabilities"] = one_way.raw(kept["inputs"], kept.get("landmarks"))
+    np.savez_compressed(part / "probe.npz", allow_pickle=False, **kept)
+
+
+def _must_be_free(destination: Path, made_of: str) -> None:
+    if (workspace.SHIPPED_MODELS / destination.name).exists():
+        raise _taken(destination.name)
+    if not destination.exists():
+        return
+    try:
+        there = cards.read(destination)
+    except FerError as error:
+        raise _taken(destination.name) from error
+    if there.training.get("taught", {}).get("made_of") != made_of:
+        raise _taken(destination.name)
+
+
+def _taken(model_id: str) -> Conflict:
+    return Conflict(
+        f"A model's name is given once. Received: {model_id!r}, which another model has. Choose another name."
+    )
