@@ -144,7 +144,7 @@ def test_every_network_can_be_chosen_and_would_train(store, launched):
         assert not app.exception and not app.error, spec.id
         assert spec.summary in said(app)
         assert not button(app, "Train").disabled, spec.id
-        label = "Pairs in an epoch", "What counts as wrong", "Rare expressions"
+        label = "Pairs or triplets in an epoch", "What counts as wrong", "Rare expressions"
         tasks = specs.SIMILARITY, specs.AFFECT, specs.EXPRESSION
         assert [name in labels_of(app) for name in label] == [spec.task is task for task in tasks]
     family = app.pills[0]

@@ -93,7 +93,9 @@ class TrainingConfig:
             dropped after training (votes beside labels, labels beside votes); 0 is without.
         affect_loss: what a network of valence and arousal minimises: "ccc" (one minus the concordance
             correlation) or "mse".
-        pairs: pairs an epoch that a network of similarity sees.
+        similarity_loss: what a network of similarity compares: "contrastive" pairs, or "triplet", the
+            hardest of a batch.
+        pairs: pairs, or triplets, an epoch that a network of similarity sees.
         augmentation: random changes to each training image.
         leak_free: leave out training images of which exact or near copies are in validation or test.
         flip_average: predictions are the mean over the face and its mirror image.
@@ -134,6 +136,7 @@ class TrainingConfig:
     early_stopping: int = 0
     second_head: float = 0.0
     affect_loss: str = "ccc"
+    similarity_loss: str = "contrastive"
     pairs: int = 2000
     augmentation: Augmentation = field(default_factory=Augmentation)
     leak_free: bool = True
@@ -177,6 +180,8 @@ class TrainingConfig:
                 "early_stopping must be 0 to 10,000": 0 <= self.early_stopping <= 10_000,
                 "second_head must be 0 to 10": 0 <= self.second_head <= 10,
                 "affect_loss must be ccc or mse": self.affect_loss in ("ccc", "mse"),
+                "similarity_loss must be contrastive or triplet": self.similarity_loss
+                in ("contrastive", "triplet"),
                 "pairs must be 2 to 10,000,000": 2 <= self.pairs <= 10_000_000,
                 "threads must be 0 to 1,024": 0 <= self.threads <= 1024,
                 "frozen_epochs must be 0 to 10,000": 0 <= self.frozen_epochs <= 10_000,

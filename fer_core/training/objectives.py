@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from fer_core.evaluation import affect, metrics, verification
-from fer_core.training import affect_loss, pairs
+from fer_core.training import affect_loss, pairs, triplets
 from fer_core.training.batches import Batches, Data
 from fer_core.training.config import TrainingConfig
 from fer_core.zoo import calibration
@@ -91,6 +91,9 @@ def _similarity(network: keras.Model, train: Data, validation: Data, config: Tra
     def measure(answers: np.ndarray) -> dict[str, float]:
         return verification.verification(answers, truth, people)
 
+    if config.similarity_loss == "triplet":
+        batches = triplets.TripletBatches(train, config)
+        return Objective(_uncompiled(network), batches, [triplets.batch_hard], measure)
     return Objective(
         pairs.training_model(network), pairs.PairBatches(train, config), [pairs.contrastive()], measure
     )

@@ -162,10 +162,20 @@ def _truth(fields: Fields, spec: ModelSpec, choices: Choices, columns: Iterator[
     fields.values["second_head"] = 0.0
     if spec.task is SIMILARITY:
         with next(columns):
+            fields.one(
+                "similarity_loss",
+                "Compares",
+                ["contrastive", "triplet"],
+                {"contrastive": "pairs", "triplet": "the hardest triplets of a batch"}.__getitem__,
+                "Pairs are drawn together or pushed apart (contrastive loss). Triplets put each face nearer "
+                "to the least alike of its own expression than to the most alike of another one.",
+            )
+        with next(columns):
             fields.whole(
                 "pairs",
-                "Pairs in an epoch",
-                "Half of the pairs show the same expression, half do not; new ones in each epoch.",
+                "Pairs or triplets in an epoch",
+                "Half of the pairs show the same expression, half do not; each picture of a batch stands for "
+                "one triplet. New ones in each epoch.",
                 2,
                 1_000_000,
                 500,

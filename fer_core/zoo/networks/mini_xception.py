@@ -19,6 +19,13 @@ a few hundred faces is learned and yet read as one class (measured on the practi
 def build(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
     """The network from (N, H, W, C) 0..255 to (N, classes) probabilities, float32."""
     images = keras.Input(input_shape, name="images")
+    x = layers.GlobalAveragePooling2D(name="embedding", dtype="float32")(trunk(images))
+    probabilities = layers.Dense(classes, activation="softmax", name="probabilities", dtype="float32")(x)
+    return keras.Model(images, probabilities, name="mini_xception")
+
+
+def trunk(images: keras.KerasTensor) -> keras.KerasTensor:
+    """The feature map, (N, H / 16, W / 16, 112), of images 0..255."""
     x = layers.Rescaling(1 / 127.5, offset=-1.0)(images)
     for filters in STEM:
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
@@ -26,10 +33,7 @@ def build(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
         x = layers.ReLU()(x)
     for filters in BLOCKS:
         x = _block(x, filters)
-    x = layers.Activation("linear", name="feature_map")(x)
-    x = layers.GlobalAveragePooling2D(name="embedding", dtype="float32")(x)
-    probabilities = layers.Dense(classes, activation="softmax", name="probabilities", dtype="float32")(x)
-    return keras.Model(images, probabilities, name="mini_xception")
+    return layers.Activation("linear", name="feature_map")(x)
 
 
 def _block(x: keras.KerasTensor, filters: int) -> keras.KerasTensor:
