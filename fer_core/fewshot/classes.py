@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +23,7 @@ from fer_core import workspace
 from fer_core.errors import BadInput, Conflict, FerError, NotFound, StorageError
 from fer_core.fewshot.crops import cut, faces_of
 from fer_core.fewshot.sets import (
+    LONGEST_NAME,
     MOST_CLASSES,
     MOST_EXAMPLES,
     SCHEMA_VERSION,
@@ -64,14 +65,41 @@ def create(title: str, base: str) -> ClassSet:
         BadInput: a title without letters or digits.
         StorageError: it cannot be written.
     """
-    title = titled(title)
-    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    stem = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:40].strip("-")
+    return store(ClassSet("", titled(title), base), {})
+
+
+def store(class_set: ClassSet, pictures: Mapping[str, bytes]) -> ClassSet:
+    """A new set with its pictures, PNG by file name; its id is made from its title.
+
+    Raises:
+        StorageError: it cannot be written; nothing is left of it.
+    """
+    plain = unicodedata.normalize("NFKD", class_set.title).encode("ascii", "ignore").decode().lower()
+    stem = re.sub(r"[^a-z0-9]+", "-", plain)[:LONGEST_NAME].strip("-") or "set"
+    base = workspace.folder("teach")
+    part = base / f".{secrets.token_hex(4)}.part"
     with _storing():
-        folder = _new_folder(stem or "set")
-        made = ClassSet(folder.name, title, base)
-        _write(made)
-    return made
+        try:
+            part.mkdir()
+            for name, data in pictures.items():
+                (part / name).write_bytes(data)
+            (part / FILE_NAME).write_text(written(class_set), "utf-8")
+            number = 1
+            while True:
+                folder = base / (stem if number == 1 else f"{stem}-{number}")
+                number += 1
+                if folder.exists():
+                    continue
+                try:
+                    os.rename(part, folder)
+                except OSError:
+                    # Another tab was quicker; a folder with something in it is never replaced.
+                    if folder.exists():
+                        continue
+                    raise
+                return replace(class_set, id=folder.name)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
 
 def all_sets() -> list[ClassSet]:
@@ -353,18 +381,6 @@ def _storing() -> Iterator[None]:
             f"Class sets are kept in the workspace. Received: {error.strerror or error}. "
             "Nothing was changed; make room or set FER_WORKSPACE to another folder."
         ) from error
-
-
-def _new_folder(stem: str) -> Path:
-    base = workspace.folder("teach")
-    for number in range(1, 10_000):
-        folder = base / (stem if number == 1 else f"{stem}-{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        return folder
-    raise Conflict(f"A set's name is given 9,999 times at most. Received: {stem!r}. Choose another.")
 
 
 def _write(class_set: ClassSet) -> None:
