@@ -136,6 +136,8 @@ def trained_on(
     Every training image of its dataset counts, those too that its training left out as leaks: so the same
     rows are leak-free for all models of a dataset.
 
+    Of a taught model: what its base was trained on, and the examples.
+
     Returns:
         None where the dataset that the model was trained on is not here.
     """
@@ -150,7 +152,8 @@ def trained_on(
         return None
     both = pd.concat([learnt[learnt["split"] == "train"], asked.frame.assign(split="asked")])
     groups = _near_copies(store, sorted({dataset, asked.dataset}), sorted(set(both["image"])), progress)
-    return frozenset(leaks.trained_on(both, groups)) & frozenset(asked.frame["image"])
+    examples = card.training.get("taught", {}).get("images", ())
+    return frozenset((*leaks.trained_on(both, groups), *examples)) & frozenset(asked.frame["image"])
 
 
 def _near_copies(

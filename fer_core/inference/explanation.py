@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from fer_core.errors import BadInput, Conflict
+from fer_core.errors import BadInput, BadModel, Conflict
 from fer_core.imaging import landmarks
 from fer_core.inference.predictor import Predictor
 from fer_core.zoo import calibration, gradients, library
@@ -169,6 +169,11 @@ def _differentiated(
         raise Conflict(
             f"A model keeps its files while it is looked into. Received: {card.id}, which was replaced. "
             "Reload the page."
+        )
+    if card.taught:
+        raise BadModel(
+            f"Gradients are taken of a network that gives the answer itself. Received: {card.id}, which was "
+            "taught on top of one. Occlusion does without."
         )
     ways = [(crops, points)]
     if card.flip_average:

@@ -37,7 +37,7 @@ import pandas as pd
 from fer_core import labels, workspace
 from fer_core.dataset import versions
 from fer_core.dataset.store import Store
-from fer_core.errors import Conflict, NotFound, StorageError
+from fer_core.errors import BadInput, Conflict, NotFound, StorageError
 from fer_core.training import targets
 from fer_core.training.config import TrainingConfig
 from fer_core.zoo import library
@@ -142,15 +142,19 @@ def start(config: TrainingConfig) -> Run:
 
     Raises:
         NotFound: no such dataset, version, or model to start from.
-        BadInput: the dataset cannot be learned from in this way.
+        BadInput: the dataset cannot be learned from in this way, or the model to start from was taught on top
+            of another.
         Conflict: a model of the wanted name is there already.
     """
     if config.name and (workspace.folder("models") / config.name).exists():
         raise Conflict(
             f"A model's name is given once. Received: {config.name!r}. Choose another or delete it."
         )
-    if config.start_from:
-        library.find(config.start_from)
+    if config.start_from and not (library.find(config.start_from).folder / "model.keras").exists():
+        raise BadInput(
+            f"Training starts from a model with a model.keras. Received: {config.start_from}, without one: it "
+            "was taught on top of another. Start from that one."
+        )
     manifest = versions.manifest(Store.open(), config.dataset, config.version)
     targets.prepare(manifest, config, labels.get(config.label_set))
     return create(config, manifest)

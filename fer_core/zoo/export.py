@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from fer_core import workspace
-from fer_core.errors import NotFound, StorageError
+from fer_core.errors import BadInput, NotFound, StorageError
 from fer_core.zoo import card as cards
 from fer_core.zoo import library, process, usage
 from fer_core.zoo.card import Card
@@ -82,6 +82,7 @@ def export(model_id: str, form: str, *, log: bool = False, progress: Progress | 
 
     Raises:
         NotFound: no such model or form, or its run is gone.
+        BadInput: it was taught on top of another model.
         BadModel: the converted file answers differently, or cannot be made.
         StorageError: the disk is full.
     """
@@ -90,6 +91,12 @@ def export(model_id: str, form: str, *, log: bool = False, progress: Progress | 
     entry = library.find(model_id)
     card = cards.read(entry.folder)
     cards.verify(entry.folder, card)
+    if card.taught:
+        base = card.training.get("taught", {}).get("base", "")
+        raise BadInput(
+            f"A model to take along is one network. Received: {model_id}, which was taught on top of {base}. "
+            "Export that model, or the class set."
+        )
     events = events_of(card) if log else None
     if log and events is None:
         raise NotFound(

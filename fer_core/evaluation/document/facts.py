@@ -23,6 +23,8 @@ TRUTHS = {
 
 def sentence(card: Card) -> str:
     """What it is, in one or two sentences."""
+    if card.taught:
+        return f"{TASKS[card.task].title}, taught on top of {card.training.get('taught', {}).get('base')}."
     spec = SPECS.get(card.spec)
     what = f"{TASKS[card.task].title}, by the network {spec.title if spec else card.spec}"
     return f"{what}. {spec.summary}" if spec else f"{what}."
@@ -74,6 +76,7 @@ def tables(card: Card) -> dict[str, dict[str, str]]:
             "Made with": ", ".join(f"{name} {version}" for name, version in card.environment.items())
             or "not recorded",
         },
+        **({"What it was taught": _taught(training["taught"])} if "taught" in training else {}),
         "What it learnt from": _told(training) if "imported" in training else _recorded(training),
         "Licence": {name.capitalize(): text for name, text in card.licence.items()}
         or {"Licence": "not recorded"},
@@ -140,6 +143,20 @@ def _recorded(training: dict) -> dict[str, str]:
             if config.get(name) is not None
         )
         or "not recorded",
+    }
+
+
+def _taught(record: dict) -> dict[str, str]:
+    """Of a model that was taught on top of another; what that one learnt from is told beside it."""
+    alone = record.get("leave_one_out", {}).get(record.get("kind"), {})
+    return {
+        "Taught on": record.get("base", "not recorded"),
+        "Examples": ", ".join(f"{n:,} {name}" for name, n in record.get("examples", {}).items()),
+        "Answers by": record.get("kind", "not recorded"),
+        "Each example left out in turn": f"{alone['right']} of {alone['n']} recognised "
+        f"({alone['low'] * 100:.0f} to {alone['high'] * 100:.0f} %)"
+        if alone.get("n")
+        else "not asked",
     }
 
 
