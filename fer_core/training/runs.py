@@ -152,8 +152,8 @@ def start(config: TrainingConfig) -> Run:
         )
     if config.start_from and not (library.find(config.start_from).folder / "model.keras").exists():
         raise BadInput(
-            f"Training starts from a model with a model.keras. Received: {config.start_from}, without one: it "
-            "was taught on top of another. Start from that one."
+            f"Training starts from a model with a model.keras. Received: {config.start_from}, without one. "
+            "If it was taught on top of another, start from that one."
         )
     manifest = versions.manifest(Store.open(), config.dataset, config.version)
     targets.prepare(manifest, config, labels.get(config.label_set))
