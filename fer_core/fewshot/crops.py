@@ -3,15 +3,14 @@
 import numpy as np
 
 from fer_core.errors import BadInput, StorageError
-from fer_core.fewshot.sets import ClassSet, Example
+from fer_core.fewshot.sets import SIDE, ClassSet, Example
 from fer_core.imaging import detectors
 from fer_core.imaging.decode import decode_image, pixel_id
 from fer_core.imaging.faces import Box, Face
 from fer_core.imaging.preprocess import InputSpec, to_input
 
-SIDE, MARGIN = 256, 1.5
-"""Longest side of a kept crop, px, and its side as a multiple of the face's: room for networks that look
-further than the face, and for larger ones than today's."""
+MARGIN = 1.5
+"""Side of a kept crop as a multiple of the face's: room for networks that look further than the face."""
 
 
 def picture(class_set: ClassSet, example: Example) -> np.ndarray:

@@ -16,6 +16,9 @@ MOST_CLASSES, MOST_EXAMPLES = 20, 200
 
 LONGEST_NAME = 40
 
+SIDE = 256
+"""Longest side of a kept crop, px."""
+
 
 @dataclass(frozen=True)
 class Example:
@@ -168,4 +171,10 @@ def _example(row: dict) -> Example:
     box = None if row["box"] is None else Box(**{key: float(value) for key, value in row["box"].items()})
     if not re.fullmatch(r"[0-9a-f]{16}", row["id"]) or not re.fullmatch(r"[0-9a-f]{64}", row["image"]):
         raise BadInput(f"an example of the id {row['id']!r}")
+    if box is not None and not (
+        0 <= min(box.x, box.y)
+        and max(box.x, box.y, box.width, box.height) <= SIDE
+        and min(box.width, box.height) >= 1
+    ):
+        raise BadInput(f"a face at {box}")
     return Example(row["id"], str(row["source"]), box, row["image"])

@@ -8,7 +8,7 @@ from dataclasses import replace
 from fer_core.errors import BadInput, FerError, NotFound
 from fer_core.fewshot import classes, crops
 from fer_core.fewshot.classes import FILE_NAME
-from fer_core.fewshot.sets import MOST_CLASSES, MOST_EXAMPLES, ClassSet, parsed, written
+from fer_core.fewshot.sets import MOST_CLASSES, MOST_EXAMPLES, SIDE, ClassSet, parsed, written
 from fer_core.imaging.decode import decode_image, encode_png, pixel_id
 from fer_core.zoo import library
 
@@ -70,9 +70,7 @@ def _read(archive: zipfile.ZipFile) -> tuple[ClassSet, dict[str, bytes]]:
     pictures = {}
     for name, example in wanted.items():
         try:
-            crop = decode_image(
-                _bytes(archive, name, MOST_PICTURE_BYTES), max_pixels=crops.SIDE**2, max_side=None
-            )
+            crop = decode_image(_bytes(archive, name, MOST_PICTURE_BYTES), max_pixels=SIDE**2, max_side=None)
         except BadInput as error:
             raise _refused(f"{name} ({error})") from error
         if pixel_id(crop)[: len(example.id)] != example.id:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -60,19 +61,22 @@ class Head:
             BadModel: it is none, or does not fit together.
         """
         try:
-            with np.load(path) as kept:
+            # Opened here: numpy leaves a damaged archive open.
+            with path.open("rb") as file, np.load(file) as kept:
                 values = {one.name: kept[one.name] for one in fields(cls)}
             for name, kind in (("kind", str), ("neighbours", int)):
                 values[name] = kind(values[name])
             for name in ("temperature", "limit", "width"):
                 values[name] = float(values[name])
             head = cls(**values)
+            if head.kind not in (*KINDS, SHIFT):
+                raise ValueError(f"of the kind {head.kind!r}")
             # Whatever does not fit together says so here and not on the first face.
             wide, outputs = head.examples.shape[1], len(head.offset)
             answer = head.answer(_none(1, wide), _none(1, outputs) if outputs else None)
             if not np.isfinite(answer).all():
                 raise ValueError("not a number")
-        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+        except (OSError, BadZipFile, ValueError, KeyError, TypeError, IndexError, EOFError) as error:
             raise BadModel(
                 f"What was taught is in {cards.HEAD}. Received: {path.parent.name}/{path.name} ({error}). "
                 "Teach it again."
