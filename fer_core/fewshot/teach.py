@@ -14,6 +14,7 @@ from fer_core.inference.predictor import Predictor
 from fer_core.labels import LabelSet
 from fer_core.zoo import calibration
 from fer_core.zoo.card import Card
+from fer_core.zoo.head import Head
 from fer_core.zoo.specs import EXPRESSION
 
 
@@ -110,6 +111,27 @@ def teach(
         Conflict: another model has its name.
         NotFound, BadModel, StorageError: see `look`; or the disk is full.
     """
+    card, head, network = _made(set_id, base, kind, unknown, predictor)
+    return model.store(card, head, network, set_id)
+
+
+def rehearse(
+    set_id: str,
+    base: str | None = None,
+    kind: str | None = None,
+    unknown: bool = True,
+    *,
+    predictor: Predictor | None = None,
+) -> Predictor:
+    """What `teach` would make, to try it: nothing is stored. Arguments and errors as there."""
+    card, head, network = _made(set_id, base, kind, unknown, predictor)
+    return network.taught(card, head)
+
+
+def _made(
+    set_id: str, base: str | None, kind: str | None, unknown: bool, predictor: Predictor | None
+) -> tuple[Card, Head, Predictor]:
+    """Card and head of a set, and the network that they stand on."""
     class_set = classes.load(set_id)
     empty = [one.name for one in class_set.classes if not one.examples]
     if len(class_set.classes) < 2 or empty:
@@ -141,7 +163,7 @@ def teach(
         limitations=_limitations(class_set, score),
         licence={**seen.base.licence, "examples": "the photos are yours"},
     )
-    return model.store(made, head, predictor, class_set.id)
+    return made, head, predictor
 
 
 def _looked(class_set: ClassSet, base: str | None, predictor: Predictor | None) -> Look:
