@@ -25,20 +25,20 @@ def bases() -> list[Card]:
     return [entry.card for entry in library.entries() if entry.card and not entry.card.taught]
 
 
-def base(model_id: str) -> Predictor:
-    """The loaded model to teach on.
+def base(model_id: str, predictor: Predictor | None = None) -> Predictor:
+    """The model to teach on: the one of that id, or `predictor` where it is loaded already.
 
     Raises:
         NotFound, BadModel: no such model, or one that cannot be used.
         BadInput: it is a taught model itself.
     """
-    entry = library.find(model_id)
-    if entry.card is not None and entry.card.taught:
+    card = predictor.card if predictor else library.find(model_id).card
+    if card is not None and card.taught:
         raise BadInput(
-            f"Models are taught on top of a network. Received: {model_id}, which was taught itself. "
+            f"Models are taught on top of a network. Received: {card.id}, which was taught itself. "
             "Choose the model that it was taught on."
         )
-    return Predictor.load(entry.folder)
+    return predictor or Predictor.load(library.find(model_id).folder)
 
 
 def taught_on(card: Card) -> dict:

@@ -53,7 +53,7 @@ def calibrate(
         Conflict: another model has the name.
         StorageError: the disk is full.
     """
-    predictor = predictor or model.base(model_id)
+    predictor = model.base(model_id, predictor)
     card = predictor.card
     usual = usual_answer(card)
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()

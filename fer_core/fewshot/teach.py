@@ -88,7 +88,8 @@ def look(set_id: str, base: str | None = None, *, predictor: Predictor | None = 
         NotFound, BadModel, StorageError: the set, the base or a picture is not there or damaged.
         BadInput: the base is a taught model.
     """
-    return _looked(classes.load(set_id), base, predictor)
+    class_set = classes.load(set_id)
+    return _looked(class_set, model.base(base or class_set.base, predictor))
 
 
 def teach(
@@ -140,8 +141,8 @@ def _made(
             + (f"no photo of {', '.join(empty)}." if empty else f"{len(class_set.classes)} classes.")
             + " Add photos, or remove the empty class."
         )
-    seen = _looked(class_set, base, predictor)
-    predictor = predictor or model.base(seen.base.id)
+    predictor = model.base(base or class_set.base, predictor)
+    seen = _looked(class_set, predictor)
     chosen = kind or seen.kind
     truth = np.array([place for place, _ in class_set.examples])
     head = heads.fit(seen.embeddings, truth, chosen or "")
@@ -166,10 +167,9 @@ def _made(
     return made, head, predictor
 
 
-def _looked(class_set: ClassSet, base: str | None, predictor: Predictor | None) -> Look:
-    predictor = predictor or model.base(base or class_set.base)
+def _looked(class_set: ClassSet, predictor: Predictor) -> Look:
     batch = crops.inputs(class_set, predictor.card.input)
-    embeddings = predictor.embed(batch).reshape(len(batch), -1)
+    embeddings = predictor.embed(batch)
     # Empty classes have no number of their own here.
     filled, truth = np.unique([place for place, _ in class_set.examples], return_inverse=True)
     names = [class_set.names[int(place)] for place in filled]

@@ -1,5 +1,6 @@
 """A loaded model: faces in, calibrated probabilities out. One instance serves the whole app."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -110,7 +111,7 @@ class Predictor:
 
     def embed(self, batch: np.ndarray) -> np.ndarray:
         """(N, E) float32 features of the layer before the answer."""
-        return self._network.run(batch, ("embedding",), self._points(batch, None))["embedding"]
+        return self._features(batch, self._points(batch, None))
 
     def _points(self, batch: np.ndarray, known: np.ndarray | None) -> np.ndarray | None:
         """The landmarks that the network takes beside its pictures; None where it takes none."""
@@ -131,8 +132,11 @@ class Predictor:
             answer = self._network.run(batch, (output,), points)[output]
             return answer if self._head is None else self._head.answer(answer, answer)
         # What was taught takes the place of the network's own answer, in the same pass.
+        return self._head.answer(self._features(batch, points))
+
+    def _features(self, batch: np.ndarray, points: np.ndarray | None) -> np.ndarray:
         features = self._network.run(batch, ("embedding",), points)["embedding"]
-        return self._head.answer(features.reshape(len(batch), -1))
+        return features.reshape(len(batch), math.prod(features.shape[1:]))
 
     def _must_answer(self, task: specs.Task) -> None:
         if self.card.task != task.id:
