@@ -202,6 +202,12 @@ def _in_short(entry: library.Entry) -> str:
         return f"unusable: {entry.problem}"
     first = next(iter(entry.card.evaluations), None)
     if first is None:
-        return "unmeasured"
+        return _left_out_in_turn(entry.card.training.get("taught", {})) or "unmeasured"
     key = specs.TASKS[entry.card.task].key
     return f"{key} {first[key]:.3f} of {first['n']:,} ({first['dataset']} {first['split']})"
+
+
+def _left_out_in_turn(taught: dict) -> str:
+    """What is known of a taught model before it was measured; nothing of others."""
+    score = taught.get("leave_one_out", {}).get(taught.get("kind"), {})
+    return f"{score['right']} of {score['n']} examples, each left out in turn" if score.get("n") else ""

@@ -36,10 +36,13 @@ from fer_core.fewshot.sets import (
     written,
 )
 from fer_core.imaging import detectors
-from fer_core.imaging.decode import encode_png
+from fer_core.imaging.decode import decode_image, encode_png
 from fer_core.imaging.faces import Face
 
 FILE_NAME = "set.json"
+NO_FACE = "no face was found; it can be taken whole"
+"""Why a photo is refused that `add` with `whole` takes."""
+
 Progress = Callable[[int, int | None, str], None]
 
 
@@ -136,7 +139,7 @@ def load(set_id: str) -> ClassSet:
 def add(
     set_id: str,
     class_name: str,
-    pictures: Sequence[tuple[str, np.ndarray]],
+    pictures: Sequence[tuple[str, np.ndarray | bytes]],
     *,
     whole: bool = False,
     every_face: bool = False,
@@ -146,7 +149,8 @@ def add(
     """Put photos into a class, which is made where it is new: of each photo the largest face.
 
     Args:
-        pictures: what each is called, and (H, W, 3) uint8 RGB upright.
+        pictures: what each is called, and (H, W, 3) uint8 RGB upright; or the bytes of a photo's file,
+            which are read one after the other, so that hundreds fit in memory.
         whole: take each picture whole as one face, and search none.
         every_face: take all faces of a photo.
 
@@ -168,9 +172,15 @@ def add(
                 (other, f"a class has at most {MOST_EXAMPLES} examples") for other, _ in pictures[done:]
             ]
             break
+        if isinstance(photo, bytes):
+            try:
+                photo = decode_image(photo)
+            except BadInput as error:
+                refused.append((title, str(error)))
+                continue
         faces: list[Face | None] = [None] if whole else [*faces_of(photo, detector)]
         if not faces:
-            refused.append((title, "no face was found; it can be taken whole"))
+            refused.append((title, NO_FACE))
         if len(faces) > 1 and not every_face:
             notes.append(f"{title}: {len(faces)} faces, the largest was taken")
             faces = faces[:1]
@@ -184,7 +194,7 @@ def add(
     return Added(taken, tuple(refused), tuple(notes))
 
 
-def add_crops(set_id: str, class_name: str, crops: Sequence[tuple[str, np.ndarray]]) -> Added:
+def add_crops(set_id: str, class_name: str, crops: Sequence[tuple[str, np.ndarray | bytes]]) -> Added:
     """`add` for pictures that are faces already, as those of a dataset."""
     return add(set_id, class_name, crops, whole=True)
 
