@@ -21,7 +21,7 @@ def build(spec: specs.ModelSpec, shape: tuple[int, int, int] | None = None):
 def case(request):
     """A spec with its network; backbones, whose weights do not depend on the input, at their smallest."""
     spec = request.param
-    small = (spec.smallest, spec.smallest, 3) if spec.pretrained else None
+    small = (spec.smallest, spec.smallest, spec.input.channels) if spec.pretrained else None
     return spec, build(spec, small)
 
 

@@ -141,7 +141,12 @@ def test_a_trial_holds_for_any_number_of_images_and_epochs():
 
 def test_frozen_epochs_and_pairs_count_as_they_are():
     config = TrainingConfig(
-        "transfer_efficientnet_lite0", "faces", epochs=10, batch_size=50, weights="imagenet", frozen_epochs=4
+        "transfer_efficientnet_lite0",
+        "faces",
+        epochs=10,
+        batch_size=50,
+        weights="pretrained",
+        frozen_epochs=4,
     )
     run = estimate.scaled(FOUND, config, 1000, 200)
     assert run.seconds == pytest.approx(5 + 4 * (20 * 0.1 + 2) + 6 * (20 * 0.5 + 2))

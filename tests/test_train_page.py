@@ -154,7 +154,7 @@ def test_every_network_can_be_chosen_and_would_train(store, launched):
     app.pills[0].set_value("Transfer learning").run()
     assert at(app, "network") == first.id
     config = train(app, launched)
-    assert (config.spec, config.batch_size) == (first.id, first.training["batch_size"])
+    assert (config.spec, config.batch_size) == (first.id, first.training.get("batch_size", 64))
 
 
 def test_the_settings_reach_the_run(store, launched):
@@ -275,7 +275,7 @@ def test_weights_that_are_not_here_can_be_given_as_a_file(store, monkeypatch, tm
     monkeypatch.setattr(pretrained, "keep_weights", lambda spec, data: given.append((spec.id, data)))
     app = visit(dataset="practice", network="transfer_efficientnet_b0")
     assert "Its weights are not on this machine yet" in said(app)
-    assert field(app, "Starts").value == "ImageNet weights"
+    assert field(app, "Starts").value == "pretrained"
     field(app, "Starts").set_value("from scratch").run()
     assert not app.warning and "Answer alone first" not in labels_of(app)
     app.file_uploader[0].set_value(("b0.h5", b"\x89HDF\r\n\x1a\n...", "application/x-hdf5")).run()

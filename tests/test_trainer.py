@@ -63,6 +63,22 @@ def test_a_resumed_run_equals_one_that_was_never_interrupted(tmp_path):
         assert np.allclose(one, other, atol=1e-6)
 
 
+def test_a_running_mean_of_the_weights_is_what_comes_out_and_a_resumed_run_has_the_same(tmp_path):
+    settings = config(epochs=4, learning_rate=0.05, weight_average=0.9)
+    plain, _, _ = fit(tmp_path / "plain", config(epochs=4, learning_rate=0.05))
+    straight, curve, _ = fit(tmp_path / "straight", settings)
+    assert any(
+        not np.allclose(a, b) for a, b in zip(plain.get_weights(), straight.get_weights(), strict=True)
+    )
+    batches = iter(range(1000))
+    fit(tmp_path / "broken", settings, lambda: next(batches) >= 40)
+    resumed, rest, _ = fit(tmp_path / "broken", settings)
+    assert 0 < len(rest) < 4
+    assert rest[-1]["val_loss"] == pytest.approx(curve[-1]["val_loss"], abs=1e-6)
+    for a, b in zip(straight.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
 def test_the_best_epoch_by_validation_is_what_remains(tmp_path):
     made, curve, _ = fit(tmp_path / "run", config(epochs=4, learning_rate=0.05))
     held_out = data(32, 1)

@@ -277,7 +277,7 @@ def test_a_broken_run_says_why():
         ({"targets": "wishes"}, "labels or votes"),
         ({"name": "../up"}, "letters, digits"),
         ({"frozen_epochs": 2}, "needs start_from"),
-        ({"weights": "imagenet"}, "no ImageNet weights"),
+        ({"weights": "pretrained"}, "no pretrained weights"),
         ({"schedule": "wavy"}, "schedule must be"),
         ({"device": "toaster"}, "device must be"),
     ],

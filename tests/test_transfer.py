@@ -249,6 +249,6 @@ def test_in_mixed_precision_the_ends_stay_float32():
 @pytest.mark.parametrize("spec", specs.TRANSFER, ids=lambda spec: spec.id)
 def test_it_is_trained_in_two_phases_by_default(spec):
     config = TrainingConfig(spec.id, "faces", **spec.training)
-    assert config.weights == "imagenet" and 0 < config.frozen_epochs < config.epochs
+    assert config.weights == "pretrained" and 0 < config.frozen_epochs < config.epochs
     assert config.fine_tune_rate < config.learning_rate
     json.dumps(dict(spec.training) | dict(spec.options))

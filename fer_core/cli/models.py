@@ -24,7 +24,7 @@ _CHOICES = {
     "schedule": SCHEDULES,
     "class_weights": ("none", "balanced"),
     "affect_loss": ("ccc", "mse"),
-    "weights": ("scratch", "imagenet"),
+    "weights": ("scratch", "pretrained"),
     "precision": ("float32", "mixed_bfloat16"),
 }
 

@@ -10,7 +10,7 @@ from fer_core.errors import BadInput
 from fer_core.imaging.preprocess import InputSpec
 from fer_core.zoo import specs
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SCHEDULES = ("cosine", "step", "plateau", "constant")
 MOST_FOLDS = 20
 
@@ -101,13 +101,16 @@ class TrainingConfig:
         flip_average: predictions are the mean over the face and its mirror image.
         keep_improvements: also keep every epoch that improves, named by epoch and figure.
         start_from: id of a model whose weights training starts from.
-        weights: "scratch", or "imagenet" where the network has such weights.
+        weights: "scratch", or "pretrained": those that somebody else's training left, where the network has
+            such.
         input_size: px, side of the input; None is the network's own.
         frozen_epochs: the first epochs, in which the features stay as they are and the answer alone is
             learned.
         unfrozen_layers: how many of the last layers with weights are learned after that; 0 is all. Batch
             normalisation stays as it is.
         fine_tune_rate: the learning rate's peak after the frozen epochs.
+        weight_average: share of the running mean of the weights that each step keeps; validation and the
+            model that comes out of it use the mean. 0 is without; 0.999 is usual.
         continued_at: epochs at which a finished run was given more; each stretch has its own schedule.
         folds, fold: with folds, the training images are dealt into so many parts, and the run learns from
             all but the part `fold` (0-based): what it says of that part is kept, its model is not
@@ -148,6 +151,7 @@ class TrainingConfig:
     frozen_epochs: int = 0
     unfrozen_layers: int = 0
     fine_tune_rate: float = 1e-4
+    weight_average: float = 0.0
     continued_at: tuple[int, ...] = ()
     folds: int = 0
     fold: int = 0
@@ -186,13 +190,14 @@ class TrainingConfig:
                 "threads must be 0 to 1,024": 0 <= self.threads <= 1024,
                 "frozen_epochs must be 0 to 10,000": 0 <= self.frozen_epochs <= 10_000,
                 "unfrozen_layers must be 0 to 10,000": 0 <= self.unfrozen_layers <= 10_000,
+                "weight_average must be at least 0 and below 1": 0 <= self.weight_average < 1,
                 "frozen_epochs needs start_from or weights": not self.frozen_epochs
                 or self.start_from is not None
                 or self.weights != "scratch",
-                "weights must be scratch or imagenet": self.weights in ("scratch", "imagenet"),
-                f"{self.spec} has no ImageNet weights": self.weights == "scratch"
+                "weights must be scratch or pretrained": self.weights in ("scratch", "pretrained"),
+                f"{self.spec} has no pretrained weights": self.weights == "scratch"
                 or spec.pretrained is not None,
-                "start_from and ImageNet weights exclude each other": self.weights == "scratch"
+                "start_from and pretrained weights exclude each other": self.weights == "scratch"
                 or self.start_from is None,
                 f"input_size must be {spec.smallest} to 1,024": self.input_size is None
                 or spec.smallest <= self.input_size <= 1024,
@@ -229,6 +234,8 @@ class TrainingConfig:
             BadInput: a name that is not an option, or a value that is out of range.
         """
         given = {name: value for name, value in values.items() if name != "schema_version"}
+        if given.get("weights") == "imagenet":  # schema 2
+            given["weights"] = "pretrained"
         if given.pop("frozen", False):  # schema 1
             given["frozen_epochs"] = given.get("epochs", 40)
         known = {f.name for f in fields(cls)}

@@ -18,6 +18,9 @@ from fer_core.zoo.specs import Task
 
 BEST = "best.weights.h5"
 CHECKPOINT = "checkpoint.npz"
+AVERAGED_EVERY = 8
+"""Steps from one update of the running mean of the weights to the next: each one copies all of them."""
+
 _LARGEST_WEIGHT = 1e6
 """A weight beyond it belongs to a network that has lost its way, though its answers may still be numbers."""
 
@@ -154,6 +157,7 @@ class _Watch(keras.callbacks.Callback):
         self.report, self.stop_requested, self.usage = report, stop_requested, usage
         self.best, self.waited, self.drops = -math.inf, 0, 0
         self.best_weights: list[np.ndarray] | None = None
+        self.mean: list[np.ndarray] | None = None
         self.rate, self.last_report = 0.0, 0.0
 
     def saved_epoch(self) -> int:
@@ -176,9 +180,10 @@ class _Watch(keras.callbacks.Callback):
             variables = _variables(model)
             if bool(saved["frozen"]) != schedule.frozen(self.config, epoch):
                 variables = model.variables
-            for position, variable in enumerate(variables):
-                variable.assign(saved[f"v{position}"])
+            _assign(variables, [saved[f"v{position}"] for position in range(len(variables))])
             self.best, self.waited, self.drops = (saved[name].item() for name in ("best", "waited", "drops"))
+            if "m0" in saved:
+                self.mean = [saved[f"m{position}"] for position in range(len(self.network.weights))]
 
     def restore_best(self) -> None:
         """Give the network the weights of its best epoch, where one ended."""
@@ -199,6 +204,8 @@ class _Watch(keras.callbacks.Callback):
             self.rate = self.model.optimizer.learning_rate = rate
 
     def on_train_batch_end(self, batch, logs=None):
+        if self.config.weight_average and (batch + 1) % AVERAGED_EVERY == 0:
+            self._average(self.epoch * len(self.objective.batches) + batch + 1)
         if self.stop_requested():
             raise _Ended("stopped")
         now = time.monotonic()
@@ -222,6 +229,9 @@ class _Watch(keras.callbacks.Callback):
         )
 
     def on_epoch_end(self, epoch, logs=None):
+        latest = [variable.numpy() for variable in _variables(self.model)]
+        if self.mean is not None:
+            self.network.set_weights(self.mean)
         answers = self._validate()
         if not np.isfinite(answers).all() or _lost(self.network):
             raise _Ended("diverged")
@@ -245,9 +255,27 @@ class _Watch(keras.callbacks.Callback):
             self.best, self.best_weights = value, self.network.get_weights()
         elif self.config.schedule == "plateau" and self.waited % self.config.every == 0:
             self.drops += 1
-        self._write(epoch + 1, better)
+        self._write(epoch + 1, better, latest)
+        if self.mean is not None:
+            _assign(_variables(self.model), latest)
         if self.config.early_stopping and self.waited >= self.config.early_stopping:
             raise _Ended("early")
+
+    def _average(self, step: int) -> None:
+        """Move the running mean towards the weights as they are, batch normalisation's statistics with them:
+        a mean of the kernels alone would stand beside statistics of other ones.
+
+        Early on it is a mean of what there is. Source: Izmailov et al. 2018, arXiv:1803.05407; the moving
+        mean and its warm-up as in TensorFlow's ExponentialMovingAverage.
+        """
+        latest = self.network.get_weights()
+        if self.mean is None:
+            # Copies: what TensorFlow gives may be the weights' own memory.
+            self.mean = [now.copy() for now in latest]
+            return
+        kept = min(self.config.weight_average**AVERAGED_EVERY, (1 + step) / (10 * AVERAGED_EVERY + step))
+        for mean, now in zip(self.mean, latest, strict=True):
+            mean += (1 - kept) * (now - mean)
 
     def _validate(self) -> np.ndarray:
         """(N, outputs) float32 answers for the validation images."""
@@ -261,24 +289,25 @@ class _Watch(keras.callbacks.Callback):
                 raise _Ended("stopped")
         return np.concatenate(parts)
 
-    def _write(self, epoch: int, better: bool) -> None:
-        """Best weights and checkpoint. A disk that is full must not end a run: the best epoch is also in
-        memory, and the next epoch tries again."""
+    def _write(self, epoch: int, better: bool, latest: list[np.ndarray]) -> None:
+        """Best weights, and a checkpoint of what training goes on from. A disk that is full must not end a
+        run: the best epoch is also in memory, and the next epoch tries again."""
         try:
             if better:
                 _save_weights(self.network, self.folder / BEST)
                 if self.config.keep_improvements:
                     name = f"{self.network.name}.{epoch:03d}-{self.best:.4f}.weights.h5"
                     _save_weights(self.network, self.folder / "improvements" / name)
-            self._checkpoint(epoch)
+            self._checkpoint(epoch, latest)
         except OSError as error:
             for part in self.folder.glob("**/*part*"):
                 part.unlink(missing_ok=True)
             reason = error.strerror or str(error)
             self.report({"kind": "warning", "text": f"Epoch {epoch} could not be saved: {reason}"})
 
-    def _checkpoint(self, epoch: int) -> None:
-        state = {f"v{i}": v.numpy() for i, v in enumerate(_variables(self.model))}
+    def _checkpoint(self, epoch: int, latest: list[np.ndarray]) -> None:
+        state = {f"v{i}": value for i, value in enumerate(latest)}
+        state |= {f"m{i}": mean for i, mean in enumerate(self.mean or ())}
         state |= {name: np.array(getattr(self, name)) for name in ("best", "waited", "drops")}
         state |= {"epoch": np.array(epoch), "frozen": np.array(schedule.frozen(self.config, epoch - 1))}
         buffer = io.BytesIO()
@@ -291,6 +320,11 @@ class _Watch(keras.callbacks.Callback):
 def _variables(model: keras.Model) -> list:
     """All that training changes: weights, moving statistics, random seeds, optimizer state."""
     return [*model.variables, *model.optimizer.variables]
+
+
+def _assign(variables: list, values: list[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def _lost(network: keras.Model) -> bool:

@@ -33,7 +33,7 @@ from fer_core.training.config import TrainingConfig
 from fer_core.training.runs import Run
 from fer_core.zoo import calibration, convert, library, pretrained, specs
 from fer_core.zoo.card import Card
-from fer_core.zoo.networks import transfer
+from fer_core.zoo.networks import face_resnet, transfer
 from fer_core.zoo.specs import EXPRESSION
 
 LIMITATIONS = [
@@ -47,6 +47,9 @@ _LEAKING = (
     "It was trained on copies of validation or test images, as was asked for: only its leak-free figures "
     "say how it does on new faces."
 )
+SETTLING = 128
+"""Training images by which pretrained batch normalisation finds its statistics again."""
+
 _NO_MODEL = {"state": "stopped", "model": None, "error": "Stopped before the first epoch ended: no model."}
 
 
@@ -118,8 +121,8 @@ def work(run: Run) -> dict:
     with scope:
         keras.mixed_precision.set_global_policy(config.precision)
         network = build(config, len(label_set))
-        if config.weights == "imagenet":
-            transfer.load_pretrained(network, spec, pretrained.source(spec).path)
+        if config.weights == "pretrained":
+            _load_pretrained(network, spec, to_train)
         if config.start_from:
             _start_from(network, config.start_from)
         outcome = trainer.fit(
@@ -234,6 +237,17 @@ def build(config: TrainingConfig, classes: int) -> keras.Model:
     module, function = spec.builder.split(":")
     outputs = classes if spec.task is EXPRESSION else spec.task.outputs
     return getattr(importlib.import_module(module), function)(config.input.shape, outputs, **spec.options)
+
+
+def _load_pretrained(network: keras.Model, spec: specs.ModelSpec, train: Data) -> None:
+    """The weights of the spec's own source; the answer keeps those of chance."""
+    path = pretrained.source(spec).path
+    if spec.builder.startswith(transfer.__name__):
+        transfer.load_pretrained(network, spec, path)
+    elif path is None:
+        raise BadInput(f"{spec.title} must find its weights. Received: {pretrained.source(spec).words}")
+    else:
+        face_resnet.load_pretrained(network, path, train.images[train.rows[:SETTLING]].astype(np.float32))
 
 
 def _free_name(name: str, config: TrainingConfig) -> str:

@@ -1,4 +1,4 @@
-"""Where the ImageNet weights of a network would come from on this machine. The page asks too: no keras."""
+"""Where the pretrained weights of a network would come from on this machine. The page asks too: no keras."""
 
 import importlib.util
 import os
@@ -36,7 +36,7 @@ def source(spec: ModelSpec) -> Source:
     Whether a download will succeed is not asked: that would take a connection.
     """
     if spec.pretrained is None:
-        return Source("none", "It has no ImageNet weights: it learns from scratch.")
+        return Source("none", "It has no pretrained weights: it learns from scratch.")
     place, name = spec.pretrained.split(":", 1)
     if place == "package":
         return _packaged(name)

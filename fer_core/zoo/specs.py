@@ -61,7 +61,8 @@ class ModelSpec:
         task: what it answers.
         family: networks of one family stand together on the page.
         options: given to the builder by name.
-        pretrained: where its ImageNet weights come from; None where there are none.
+        pretrained: where weights that somebody else trained come from; None where there are none.
+        pretrained_on: what they were trained on, for people.
         training: hyperparameters that differ from TrainingConfig's defaults.
     """
 
@@ -77,6 +78,7 @@ class ModelSpec:
     family: str = "Small networks"
     options: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     pretrained: str | None = None
+    pretrained_on: str = "ImageNet"
     training: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -161,7 +163,7 @@ AFFECT_CNN_VA = replace(
 
 _TWO_PHASES: Mapping[str, object] = MappingProxyType(
     {
-        "weights": "imagenet",
+        "weights": "pretrained",
         "frozen_epochs": 5,
         "epochs": 20,
         "batch_size": 32,
@@ -334,6 +336,29 @@ TRANSFER = (
     ),
 )
 
+FACE_RESNET = ModelSpec(
+    id="face_resnet",
+    title="Face ResNet",
+    summary="Begins with what dlib's network knows of three million faces: the most accurate for its size.",
+    source="He et al. 2016, Deep Residual Learning, arXiv:1512.03385; weights: dlib's face recognition "
+    "(King 2017, CC0)",
+    input=InputSpec(height=48, width=48, channels=1),
+    builder="fer_core.zoo.networks.face_resnet:build",
+    parameters=4_402_343,
+    family="Transfer learning",
+    pretrained="package:face_recognition_models/models/dlib_face_recognition_resnet_model_v1.dat",
+    pretrained_on="dlib's face",
+    training=MappingProxyType(
+        {
+            "weights": "pretrained",
+            "epochs": 20,
+            "learning_rate": 3e-4,
+            "weight_decay": 1e-2,
+            "weight_average": 0.999,
+        }
+    ),
+)
+
 # Each of its sigmoids sees 123,008 numbers: at the usual rate of 1e-3 they saturate within an epoch and
 # nothing is learned, and neither is anything with the changes that other networks bear (both measured).
 SIAMESE = ModelSpec(
@@ -397,6 +422,7 @@ SPECS: Mapping[str, ModelSpec] = MappingProxyType(
             AFFECT_CNN_VA,
             SIAMESE,
             SIAMESE_TRIPLET,
+            FACE_RESNET,
             *TRANSFER,
         )
     }

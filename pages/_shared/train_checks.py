@@ -98,7 +98,7 @@ def warnings(config: TrainingConfig, standing: Standing) -> list[str]:
                 f"The {name} is {rate / usual:,.0f} times this network's usual {usual:g}: training is likely "
                 "to diverge. That is noticed, and the best epoch until then is kept."
             )
-    if config.weights == "imagenet" and (found := pretrained.source(specs.get(config.spec))).path is None:
+    if config.weights == "pretrained" and (found := pretrained.source(specs.get(config.spec))).path is None:
         said.append(
             f"Its weights are not on this machine yet. {found.words} Without one, give them as a file, or "
             "start from scratch in the settings."

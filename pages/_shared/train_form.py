@@ -154,17 +154,18 @@ def _network() -> ModelSpec:
 
 
 def _titled(network: str) -> str:
-    """The network's name, marked where its ImageNet weights can be had."""
+    """The network's name, marked where its pretrained weights can be had."""
     spec = specs.get(network)
     kind = pretrained.source(spec).kind
-    marks = {"none": "", "download": " · ImageNet weights by download"}
-    return spec.title + marks.get(kind, " · ImageNet weights here")
+    marks = {"none": "", "download": f" · {spec.pretrained_on} weights by download"}
+    return spec.title + marks.get(kind, f" · {spec.pretrained_on} weights here")
 
 
 def _weights(spec: ModelSpec) -> None:
-    """Where the ImageNet weights are, and a way to bring them where they are not."""
+    """Where the pretrained weights are, and a way to bring them where they are not."""
     found = pretrained.source(spec)
-    st.caption(f"{':material/check: ' if found.path else ''}ImageNet weights: {errors.plain(found.words)}")
+    mark = ":material/check: " if found.path else ""
+    st.caption(f"{mark}{spec.pretrained_on} weights: {errors.plain(found.words)}")
     if found.kind not in ("download", "file"):
         return
     with st.expander("Give the weights as a file" if found.path is None else "Give another file of weights"):

@@ -12,7 +12,7 @@ from fer_core.training.config import TrainingConfig
 from fer_core.zoo.specs import AFFECT, SIMILARITY, ModelSpec
 from pages._shared import errors
 
-SCRATCH, IMAGENET = "from scratch", "ImageNet weights"
+SCRATCH, PRETRAINED = "from scratch", "pretrained"
 """Two ways to start; the third is the id of a model."""
 
 _SCHEDULES = {
@@ -30,13 +30,13 @@ class Choices:
 
     Attributes:
         label_sets: for each kind of target ("labels", "votes") that the dataset has, the label sets that fit.
-        imagenet: whether ImageNet weights can be had for the network now.
+        pretrained: whether weights that somebody else trained can be had for the network now.
         models: titles of the models of this network by id: training can start from them.
         gpus: names of this machine's GPUs.
     """
 
     label_sets: Mapping[str, Sequence[str]]
-    imagenet: bool
+    pretrained: bool
     models: Mapping[str, str]
     gpus: Sequence[str]
 
@@ -272,8 +272,11 @@ def _how(fields: Fields, spec: ModelSpec) -> None:
 def _from_where(fields: Fields, spec: ModelSpec, choices: Choices) -> None:
     """Where the weights start, and what is learned when."""
     st.markdown("**Where it starts**")
-    ways = [*[IMAGENET] * choices.imagenet, SCRATCH, *choices.models]
-    usual = fields.at("start_from") or (IMAGENET if fields.at("weights") == "imagenet" else SCRATCH)
+    ways = [*[PRETRAINED] * choices.pretrained, SCRATCH, *choices.models]
+    usual = fields.at("start_from") or (PRETRAINED if fields.at("weights") == "pretrained" else SCRATCH)
+    named = {PRETRAINED: f"{spec.pretrained_on} weights"} | {
+        model: f"from the model {title}" for model, title in choices.models.items()
+    }
     key = f"start {fields.scope}"
     if st.session_state.get(key, ways[0]) not in ways:
         del st.session_state[key]
@@ -283,12 +286,12 @@ def _from_where(fields: Fields, spec: ModelSpec, choices: Choices) -> None:
             "Starts",
             ways,
             ways.index(usual) if usual in ways else 0,
-            lambda way: f"from the model {choices.models[way]}" if way in choices.models else way,
+            lambda way: named.get(way, way),
             key=key,
             persist_state="session",
             help="A network that has seen many pictures before needs fewer of yours.",
         )
-    fields.values["weights"] = "imagenet" if way == IMAGENET else "scratch"
+    fields.values["weights"] = "pretrained" if way == PRETRAINED else "scratch"
     fields.values["start_from"] = way if way in choices.models else None
     if not spec.input.landmarks:
         with first:
