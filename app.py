@@ -20,6 +20,7 @@ st.navigation(
         ],
         "Models": [
             st.Page("pages/train.py", title="Train"),
+            st.Page("pages/teach.py", title="Teach"),
             st.Page("pages/evaluate.py", title="Evaluate"),
             st.Page("pages/library.py", title="Library"),
         ],

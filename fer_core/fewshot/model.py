@@ -61,7 +61,7 @@ def store(card: Card, head: Head, predictor: Predictor, made_of: str) -> Card:
         StorageError: the disk is full.
     """
     destination = workspace.folder("models") / card.id
-    _must_be_free(destination, made_of)
+    card.training["taught"]["version"] = _version(destination, made_of)
     part = destination.with_name(f".{card.id}.{secrets.token_hex(4)}.part")
     gone = part.with_suffix(".gone")
     try:
@@ -107,17 +107,20 @@ def _write_probe(folder: Path, card: Card, head: Head, predictor: Predictor, par
     np.savez_compressed(part / "probe.npz", allow_pickle=False, **kept)
 
 
-def _must_be_free(destination: Path, made_of: str) -> None:
+def _version(destination: Path, made_of: str) -> int:
+    """The number of the model that is about to be stored: one more than that of the one it replaces."""
     if (workspace.SHIPPED_MODELS / destination.name).exists():
         raise _taken(destination.name)
     if not destination.exists():
-        return
+        return 1
     try:
         there = cards.read(destination)
     except FerError as error:
         raise _taken(destination.name) from error
-    if there.training.get("taught", {}).get("made_of") != made_of:
+    taught = there.training.get("taught", {})
+    if taught.get("made_of") != made_of:
         raise _taken(destination.name)
+    return int(taught.get("version", 1)) + 1
 
 
 def _taken(model_id: str) -> Conflict:

@@ -125,6 +125,12 @@ def privacy(what: str = "photo") -> str:
     return f"Your {what} is sent to this server, used for this answer, and not stored."
 
 
+def kept_faces() -> str:
+    """Where the photos of a class set go, true for where this app is served."""
+    where = "on this computer" if served_here() else "on this server"
+    return f"The faces are cut out and kept {where} until you remove them; the photos are not kept."
+
+
 def sentence_case(text: str) -> str:
     """ "finds 9 of 10" as "Finds 9 of 10."."""
     return text[:1].upper() + text[1:] + "."

@@ -48,6 +48,7 @@ def test_the_first_page_is_there_at_once_and_a_link_to_a_page_works_on_a_fresh_s
             "Datasets",
             "Relabel",
             "Train",
+            "Teach",
             "Evaluate",
             "Library",
             "Responsible use",

@@ -72,8 +72,39 @@ def show(
         The marked samples.
     """
     thumbs = thumbnails(store, [tile.image for tile in tiles])
+    drawn = [_data(tile, thumbs[tile.image], captions or _label) for tile in tiles]
+    return draw(
+        drawn,
+        key,
+        on_open=on_open,
+        choosing=choosing,
+        size=size,
+        one_row=one_row,
+        classes=classes,
+        on_act=on_act,
+        undone=undone,
+    )
+
+
+def draw(
+    tiles: Sequence[dict[str, Any]],
+    key: str,
+    *,
+    on_open: Callable[[int], None],
+    choosing: bool = False,
+    size: int = 96,
+    one_row: bool = False,
+    classes: Sequence[tuple[str, str]] = (),
+    on_act: Callable[[Act], None] | None = None,
+    undone: Sequence[str] = (),
+) -> list[int]:
+    """`show` for pictures that are in no dataset.
+
+    Args:
+        tiles: of each its id (a whole number), src (`address`), alt, title, caption and colour.
+    """
     data = {
-        "tiles": [_data(tile, thumbs[tile.image], captions or _label) for tile in tiles],
+        "tiles": list(tiles),
         "choosing": choosing,
         "size": size,
         "oneRow": one_row,
@@ -106,7 +137,7 @@ def show(
         on_acts_change=acted,
         default={"chosen": []},
     )
-    known = {tile.sample for tile in tiles}
+    known = {tile["id"] for tile in tiles}
     return [sample for sample in result.chosen or [] if sample in known] if choosing else []
 
 
@@ -124,7 +155,7 @@ def thumbnails(store: Store, images: Sequence[str]) -> dict[str, str]:
     kept = _kept()
     if missing := [image for image in dict.fromkeys(images) if image not in kept]:
         for image, data in store.image_bytes(missing).items():
-            kept[image] = _address(data)
+            kept[image] = address(data)
     found = {image: kept[image] for image in images}
     while len(kept) > _KEPT:
         kept.popitem(last=False)
@@ -136,7 +167,8 @@ def forget() -> None:
     _kept().clear()
 
 
-def _address(data: bytes) -> str:
+def address(data: bytes) -> str:
+    """The data: address of a thumbnail of an encoded picture."""
     picture = decode_image(data, max_side=THUMBNAIL)
     small = max(picture.shape[:2]) <= 64
     kind, encoded = ("png", encode_png(picture)) if small else ("jpeg", encode_jpeg(picture, 85))
