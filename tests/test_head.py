@@ -54,14 +54,14 @@ def test_neighbours_ask_no_more_than_the_smallest_class_has():
     assert head.answer(features[classes == 1]).max(axis=1) == pytest.approx(2.5 / 3, abs=0.05)
 
 
-def test_ridge_is_the_same_by_examples_and_by_features(monkeypatch):
+def test_ridge_is_the_same_by_examples_and_by_features():
     features, classes = clouds(shots=(30, 10, 8), wide=12)
     assert len(features) > 13
     by_features = heads.fit(features, classes, RIDGE)
     wide = np.concatenate([by_features.examples, np.ones((48, 1), np.float32)], axis=1).astype(float)
     share = (48 / 3 / np.array([30, 10, 8]))[classes]
-    dual = np.linalg.solve(wide @ wide.T + np.diag(heads.PENALTY / share), np.eye(3)[classes] - 1 / 3)
-    expected = 3 * wide.T @ dual
+    dual = np.linalg.solve(wide @ wide.T + np.diag(heads.PENALTY / share), 3 * np.eye(3)[classes] - 1)
+    expected = wide.T @ dual
     assert np.allclose(by_features.weights, expected[:-1], atol=1e-4)
     assert np.allclose(by_features.bias, expected[-1], atol=1e-4)
 
@@ -140,7 +140,7 @@ def test_an_example_is_asked_without_itself_its_centre_too(kind):
     for row in range(len(classes)):
         rest = np.arange(len(classes)) != row
         alone = heads.fit(features[rest], classes[rest], kind).answer(features[row : row + 1])[0]
-        assert np.allclose(told[row], alone, atol=1e-6)
+        assert np.allclose(told[row], alone, atol=1e-5)
 
 
 def test_an_example_that_is_alone_in_its_class_is_not_asked_and_not_counted():
@@ -161,7 +161,7 @@ def test_one_photo_a_class_gives_a_head_but_no_score():
     assert head.answer(features).argmax(axis=1).tolist() == [0, 1, 2]
 
 
-def test_of_many_examples_a_hundredth_is_left_out_at_a_time():
+def test_of_many_examples_a_twentieth_is_left_out_at_a_time():
     features, classes = clouds(shots=(150, 100), wide=4)
     score = heads.leave_one_out(features, classes, [PROTOTYPE])[PROTOTYPE]
     assert score.n == 250 and not np.isnan(score.answers).any()

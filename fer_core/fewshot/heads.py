@@ -12,7 +12,7 @@ import numpy as np
 from fer_core.errors import BadInput
 from fer_core.evaluation import metrics
 from fer_core.zoo import calibration
-from fer_core.zoo.head import KINDS, NEIGHBOURS, PROTOTYPE, Head, normalised
+from fer_core.zoo.head import KINDS, NEIGHBOURS, PROTOTYPE, RIDGE, Head, normalised, softmax
 
 PENALTY = 1.0
 """What ridge adds to the diagonal, for features of length 1 and classes that weigh the same."""
@@ -20,8 +20,8 @@ PENALTY = 1.0
 VOTES = 5
 """Most neighbours that vote; never more than the smallest class has examples."""
 
-ALONE = 200
-"""Up to so many examples each is left out alone; of more, a hundredth at a time."""
+ALONE, PARTS = 200, 20
+"""Up to ALONE examples each is left out alone; of more, one of so many PARTS at a time."""
 
 TYPICAL, OUTER = 0.5, 0.95
 """Quantiles of the distances among the examples that place the unknown answer: at the first a face is
@@ -86,11 +86,16 @@ def leave_one_out(
     count = _checked(embeddings, classes)
     lonely = (np.bincount(classes) == 1)[classes]
     answers = {kind: np.full((len(classes), count), np.nan, np.float32) for kind in kinds}
+    products = _products(embeddings) if RIDGE in kinds and len(classes) <= embeddings.shape[1] else None
     for rows in _parts(classes, lonely):
         rest = np.ones(len(classes), bool)
         rest[rows] = False
         for kind in kinds:
-            answers[kind][rows] = fit(embeddings[rest], classes[rest], kind).answer(embeddings[rows])
+            answers[kind][rows] = (
+                _ridge_without(products, classes, rest, rows, count)
+                if kind == RIDGE and products is not None
+                else fit(embeddings[rest], classes[rest], kind).answer(embeddings[rows])
+            )
     return {kind: _score(told, classes, ~lonely) for kind, told in answers.items()}
 
 
@@ -145,16 +150,48 @@ def _limits(embeddings: np.ndarray) -> tuple[float, float]:
 def _ridge(examples: np.ndarray, classes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """(E, K) weights and (K,) bias of the least squares of 0 and 1 with a penalty; classes weigh the same."""
     wide = np.concatenate([examples, np.ones((len(examples), 1), np.float32)], axis=1).astype(np.float64)
-    targets = np.eye(count)[classes] - 1 / count
-    share = (len(classes) / count / np.bincount(classes))[classes]
     if len(wide) <= wide.shape[1]:
-        # As many unknowns as examples, not as features: the same solution.
-        found = wide.T @ np.linalg.solve(wide @ wide.T + PENALTY * np.diag(1 / share), targets)
+        found = wide.T @ _dual(wide @ wide.T, classes, count)
     else:
+        targets, share = _targets(classes, count)
         weighted = wide * share[:, None]
         found = np.linalg.solve(weighted.T @ wide + PENALTY * np.eye(wide.shape[1]), weighted.T @ targets)
-    # Scores between 0 and 1 are too flat for a softmax's probabilities; the temperature finds the rest.
-    return (found[:-1] * count).astype(np.float32), (found[-1] * count).astype(np.float32)
+    return found[:-1].astype(np.float32), found[-1].astype(np.float32)
+
+
+def _dual(products: np.ndarray, classes: np.ndarray, count: int) -> np.ndarray:
+    """(N, K) what each example adds to the weights, from the (N, N) products of examples: the same solution
+    with as many unknowns as examples, not as features."""
+    targets, share = _targets(classes, count)
+    return np.linalg.solve(products + PENALTY * np.diag(1 / share), targets)
+
+
+def _targets(classes: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(N, K) what is learned, and (N,) how much each example weighs. Differences of 1 are too flat for a
+    softmax: they are as large as there are classes, and the temperature finds the rest."""
+    return np.eye(count)[classes] * count - 1, (len(classes) / count / np.bincount(classes))[classes]
+
+
+def _products(embeddings: np.ndarray) -> np.ndarray:
+    """(N, N) float64 of the embeddings, less their mean."""
+    moved = embeddings.astype(np.float64) - embeddings.mean(axis=0, dtype=np.float64)
+    return moved @ moved.T
+
+
+def _ridge_without(
+    products: np.ndarray, classes: np.ndarray, rest: np.ndarray, rows: np.ndarray, count: int
+) -> np.ndarray:
+    """(R, K) what ridge says of some rows when it knows the rest only.
+
+    From products alone, centre and length of the rest included: making a head anew for each example
+    would take seconds with a network of a thousand features.
+    """
+    mean = products[:, rest].mean(axis=1)
+    moved = products - mean[:, None] - mean + mean[rest].mean()
+    length = np.sqrt(np.maximum(np.diag(moved), 1e-24))
+    cosine = moved / length / length[:, None] + 1
+    scores = cosine[np.ix_(rows, rest)] @ _dual(cosine[np.ix_(rest, rest)], classes[rest], count)
+    return softmax(scores)
 
 
 def _parts(classes: np.ndarray, lonely: np.ndarray) -> list[np.ndarray]:
@@ -162,9 +199,9 @@ def _parts(classes: np.ndarray, lonely: np.ndarray) -> list[np.ndarray]:
     rows = np.flatnonzero(~lonely)
     if len(rows) <= ALONE:
         return [rows[place : place + 1] for place in range(len(rows))]
-    # Class by class and dealt out in turn, so that no class loses more than a hundredth and one.
+    # Class by class and dealt out in turn, so that no class loses much more than its share.
     dealt = rows[np.argsort(classes[rows], kind="stable")]
-    return [dealt[start::100] for start in range(100)]
+    return [dealt[start::PARTS] for start in range(PARTS)]
 
 
 def _score(answers: np.ndarray, classes: np.ndarray, asked: np.ndarray) -> Score:

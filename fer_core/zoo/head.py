@@ -102,14 +102,14 @@ class Head:
         if self.kind == SHIFT:
             if probabilities is None:
                 raise ValueError("a shift needs the answer that it moves")
-            return _softmax(np.log(np.maximum(probabilities, _LEAST)) + self.offset)
+            return softmax(np.log(np.maximum(probabilities, _LEAST)) + self.offset)
         features = normalised(embeddings, self.centre)
         near = features @ self.examples.T if self.width or self.kind == NEIGHBOURS else None
         if near is not None and self.kind == NEIGHBOURS:
             scores = self._votes(near)
         else:
             scores = features @ self.weights + self.bias
-        told = _softmax(scores / self.temperature)
+        told = softmax(scores / self.temperature)
         if near is None or not self.width:
             return told
         unknown = _unknown(near, self.limit, self.width)
@@ -141,6 +141,7 @@ def _unknown(near: np.ndarray, limit: float, width: float) -> np.ndarray:
     return 1 / (1 + np.exp(np.clip((limit - distance) / width, -50, 50)))
 
 
-def _softmax(scores: np.ndarray) -> np.ndarray:
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """(N, K) float32 probabilities of (N, K) scores."""
     powers = np.exp(scores - scores.max(axis=1, keepdims=True))
     return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32, copy=False)
