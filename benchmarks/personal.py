@@ -173,14 +173,19 @@ def unit(features: np.ndarray) -> np.ndarray:
 
 
 def line(found: np.ndarray) -> str:
-    """The cells of a row: means over the women, and the interval of the mean gain."""
-    from scipy import stats  # type: ignore[import-untyped]
-
-    gain = 100 * (found[:, 1] - found[:, 0])
-    half = stats.t.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / len(gain) ** 0.5
+    """The cells of a row: means over the women, and the mean gain."""
     known = found[~np.isnan(found[:, 3]), 3]
     still = f"{known.mean():.0%}" if len(known) else "–"
-    return f"{found[:, 0].mean():.1%} | {found[:, 1].mean():.1%} | {gain.mean():+.1f} ± {half:.1f} | {still}"
+    gain = interval(found[:, 1] - found[:, 0])
+    return f"{found[:, 0].mean():.1%} | {found[:, 1].mean():.1%} | {gain} | {still}"
+
+
+def interval(shares: np.ndarray) -> str:
+    """The mean over people in percent, with half of its 95 % interval (Student's t)."""
+    from scipy import stats  # type: ignore[import-untyped]
+
+    half = stats.t.ppf(0.975, len(shares) - 1) * shares.std(ddof=1) / len(shares) ** 0.5
+    return f"{100 * shares.mean():.1f} ± {100 * half:.1f}"
 
 
 if __name__ == "__main__":
