@@ -20,7 +20,7 @@ keras = pytest.importorskip("keras")
 
 from fer_core.training import triplets  # noqa: E402 - imports Keras
 from fer_core.training.batches import Data  # noqa: E402 - imports Keras
-from fer_core.zoo.networks import face_embedding  # noqa: E402 - imports Keras
+from fer_core.zoo.networks import face_embedding, siamese  # noqa: E402 - imports Keras
 
 NONE = Augmentation(flip=False, rotation=0, shift=0, zoom=0, stretch=0, contrast=0, brightness=0)
 
@@ -123,6 +123,22 @@ def test_what_makes_no_triplets_is_refused(classes, size):
 def test_an_unknown_loss_is_refused():
     with pytest.raises(BadInput, match="contrastive or triplet"):
         config(similarity_loss="quadruplet")
+
+
+def test_it_can_start_from_the_features_of_a_classifier(monkeypatch, tmp_path):
+    from fer_core.training import worker
+
+    monkeypatch.setenv("FER_WORKSPACE", str(tmp_path))
+    network = face_embedding.build((48, 48, 1), 128)
+    answer = network.layers[-4].get_weights()
+    worker._start_from(network, "mini_xception_raw")
+    source = keras.saving.load_model(library.find("mini_xception_raw").folder / "model.keras", compile=False)
+    faces = np.random.default_rng(0).uniform(0, 255, (3, 48, 48, 1)).astype(np.float32)
+    maps = [keras.Model(net.inputs, net.get_layer("feature_map").output) for net in (source, network)]
+    assert np.allclose(*(each.predict_on_batch(faces) for each in maps), atol=1e-5)
+    assert np.array_equal(network.layers[-4].get_weights(), answer), "what answers begins anew"
+    with pytest.raises(BadInput, match="same features"):
+        worker._start_from(siamese.build((32, 32, 1), 8), "mini_xception_raw")
 
 
 def test_a_run_learns_to_tell_classes_apart_and_serves_it(tmp_path, monkeypatch):

@@ -289,18 +289,26 @@ def _leaks_in(
 
 
 def _start_from(network: keras.Model, model_id: str) -> None:
-    """Copy the weights of a model in the library; the layer of the classes may differ."""
+    """Copy the weights of a model in the library, of all layers that fit: those of the features must, what
+    answers may differ."""
     entry = library.find(model_id)
     source = keras.saving.load_model(entry.folder / "model.keras", compile=False, safe_mode=True)
     pairs = list(zip(source.layers, network.layers, strict=False))
     same = [[w.shape for w in a.get_weights()] == [w.shape for w in b.get_weights()] for a, b in pairs]
-    if len(source.layers) != len(network.layers) or not all(same[:-1]):
+    features = _features(network)
+    if _features(source) != features or not all(same[:features]):
         raise BadInput(
-            f"Training starts from a model of the same network. Received: {model_id} for a {network.name}."
+            "Training starts from a model of the same network, or of one with the same features. "
+            f"Received: {model_id} for a {network.name}."
         )
     for (origin, layer), fits in zip(pairs, same, strict=True):
         if fits:
             layer.set_weights(origin.get_weights())
+
+
+def _features(network: keras.Model) -> int:
+    """How many layers there are up to the feature map; 0 without one."""
+    return next((n for n, layer in enumerate(network.layers, 1) if layer.name == "feature_map"), 0)
 
 
 def _answers(folder: Path, images: np.ndarray, rows: np.ndarray) -> np.ndarray:
