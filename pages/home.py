@@ -8,38 +8,32 @@ DOORS = (
     (
         "I have a photo",
         "See each face with the expression it shows. Takes a second.",
-        "pages/photo.py",
-        "Open Photo",
+        (("pages/photo.py", "Open Photo"),),
     ),
     (
         "I have a camera, or a video",
         "Boxes and expressions follow every face, live or in a copy.",
-        "pages/live.py",
-        "Open Live",
+        (("pages/live.py", "Open Live"),),
     ),
     (
         "I have a dataset",
         "See what is in it, what is wrong with it, and mend it.",
-        "pages/datasets.py",
-        "Open Datasets",
+        (("pages/datasets.py", "Open Datasets"),),
     ),
     (
         "I have labels to fix",
         "The likeliest mistakes first, a second each, from the keyboard.",
-        "pages/relabel.py",
-        "Open Relabel",
+        (("pages/relabel.py", "Open Relabel"),),
     ),
     (
         "I want a model of my own",
-        "Pick a dataset and a network, press Train, and watch it learn.",
-        "pages/train.py",
-        "Open Train",
+        "Show a few photos of each expression you name, or train a network on a dataset.",
+        (("pages/teach.py", "Open Teach"), ("pages/train.py", "Open Train")),
     ),
     (
         "I wonder how good it is",
         "Measure a model and look at the faces behind every number.",
-        "pages/evaluate.py",
-        "Open Evaluate",
+        (("pages/evaluate.py", "Open Evaluate"),),
     ),
 )
 
@@ -47,11 +41,13 @@ with frame.page(
     "FER Studio", "Which expression does a face show? Ask a photo, and find out how far to trust the answer."
 ):
     columns = [*st.columns(3), *st.columns(3)]
-    for column, (title, sentence, target, label) in zip(columns, DOORS, strict=False):
+    for column, (title, sentence, links) in zip(columns, DOORS, strict=False):
         with column, st.container(border=True, height="stretch"):
             st.subheader(title, anchor=False)
             st.markdown(sentence)
-            st.page_link(target, label=f"**{label}** →")
+            with st.container(horizontal=True):
+                for target, label in links:
+                    st.page_link(target, label=f"**{label}** →")
 
     st.subheader("What is here", anchor=False)
     with errors.guard():

@@ -56,12 +56,12 @@ def main() -> None:
 def show(card: Card, shipped: bool) -> None:
     """One card: the figures first, then the errors, what it learnt from, limits and licence."""
     st.subheader(errors.plain(card.title), anchor=False)
-    elsewhere = "imported" in card.training
-    came = "Comes with FER Studio" if shipped else "Brought in" if elsewhere else "Trained here"
-    st.markdown(f"{came}. {words.sentence_case(errors.plain(words.measured(card)))}")
+    st.markdown(f"{_came(card, shipped)}. {words.sentence_case(errors.plain(words.measured(card)))}")
     with st.container(horizontal=True):
         if card.task == "expression" and st.button("Use it on a photo", type="primary"):
             st.switch_page("pages/photo.py", query_params={"model": card.id})
+        if (set_id := card.training.get("taught", {}).get("set")) and st.button("Open its class set"):
+            st.switch_page("pages/teach.py", query_params={"set": set_id})
         if st.button("Look at its errors", help="Measures it on a dataset and shows the faces"):
             st.switch_page("pages/evaluate.py", query_params={"model": card.id})
     if card.evaluations:
@@ -72,6 +72,14 @@ def show(card: Card, shipped: bool) -> None:
     st.subheader("Take it along", anchor=False)
     with errors.guard():
         model_export_view.show(card)
+
+
+def _came(card: Card, shipped: bool) -> str:
+    if shipped:
+        return "Comes with FER Studio"
+    if "taught" in card.training:
+        return "Taught here"
+    return "Brought in" if "imported" in card.training else "Trained here"
 
 
 def _measured(card: Card) -> None:

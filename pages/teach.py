@@ -14,7 +14,7 @@ from pages._shared import (
     teach_try,
 )
 
-_VIEWS = {"classes": "Classes of your own", "person": "One person's neutral face"}
+_VIEWS = {"classes": "Own classes", "person": "One person's neutral face"}
 
 
 def main() -> None:

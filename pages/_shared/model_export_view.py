@@ -6,11 +6,14 @@ from fer_core.zoo import export
 from fer_core.zoo.card import Card
 from fer_core.zoo.export import Exported
 from fer_core.zoo.process import Progress
-from pages._shared import errors, jobs, resources
+from pages._shared import address, errors, jobs, resources
 
 
 def show(card: Card) -> None:
     """The forms, the progress, the download with what the check found."""
+    if card.taught:
+        _instead(card)
+        return
     form = st.pills(
         "Form",
         list(export.FORMS),
@@ -41,6 +44,17 @@ def show(card: Card) -> None:
     job = jobs.show(key)
     if job and job.state == "done":
         _offer(job.value, key)
+
+
+def _instead(card: Card) -> None:
+    """What goes along of a model that was taught on top of another: it has no network of its own."""
+    record = card.training["taught"]
+    st.markdown(
+        f"It has no network file of its own: it stands on {errors.plain(record['base'])}, which can be "
+        "taken along from its own card. "
+        + ("Its class set goes as a zip, from “More” on the page Teach." if "set" in record else "")
+    )
+    st.button("Open the model that it is built on", on_click=address.go, kwargs={"model": record["base"]})
 
 
 def _start(model_id: str, form: str, log: bool, key: str) -> None:

@@ -7,6 +7,7 @@ from fer_core.zoo import incoming
 from fer_core.zoo.card import Card
 from fer_core.zoo.specs import TASKS
 from pages._shared import errors, resources, words
+from pages._shared.teach_look import KINDS
 
 
 def show(card: Card) -> None:
@@ -19,11 +20,32 @@ def show(card: Card) -> None:
         + ", and 68 points of the face" * card.input.landmarks,
         "Answers": ", ".join(card.labels.names) if card.task == "expression" else TASKS[card.task].title,
         "Size": f"{card.parameters:,} weights",
-        **(_told(card) if "imported" in card.training else _recorded(card)),
+        **_made(card),
         "Says can't tell": f"below {words.percent(threshold, 0)}" if threshold else "never",
         "Licence": "; ".join(f"{part}: {licence}" for part, licence in card.licence.items()),
     }
     st.table(pd.Series(facts, name="").map(errors.plain).to_frame(), hide_header=True, border="horizontal")
+
+
+def _made(card: Card) -> dict[str, str]:
+    """How it came to be; of a taught model also how its base did."""
+    training = card.training
+    taught = _taught(training["taught"]) if "taught" in training else {}
+    return {**taught, **(_told(card) if "imported" in training else _recorded(card))}
+
+
+def _taught(record: dict) -> dict[str, str]:
+    """Of a model that was taught on top of another one."""
+    version = f", version {record['version']}" if "version" in record else ""
+    if "person" in record:
+        photos = words.many(record["examples"]["neutral"], "neutral photo")
+        return {"Built on": record["base"], "Shifted for": f"{record['person']}, by {photos}{version}"}
+    photos = ", ".join(f"{count} of {name}" for name, count in record["examples"].items())
+    return {
+        "Built on": record["base"],
+        "Photos": f"{photos}{version}",
+        "Decides by": KINDS.get(record["kind"], record["kind"]),
+    }
 
 
 def _recorded(card: Card) -> dict[str, str]:

@@ -1,5 +1,7 @@
 """The classes of a set with their photos: add, look at, remove, move, rename."""
 
+import html
+
 import streamlit as st
 
 from fer_core import labels
@@ -14,9 +16,6 @@ _OPEN = "teach open"
 
 _CLOSER = "teach closer"
 """The example that is looked at."""
-
-_LARGE = 200
-"""px on the page of the example that is looked at."""
 
 
 def show(class_set: ClassSet, look: Look | None) -> None:
@@ -52,18 +51,19 @@ def _opened(class_set: ClassSet) -> str | None:
 
 def _class(class_set: ClassSet, one: Class, places: dict[str, Place], opened: bool) -> None:
     key = f"{class_set.id} {one.name}"
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         count = words.many(len(one.examples), "photo") if one.examples else "no photo yet"
         st.markdown(f"**{errors.plain(one.name)}** · {count}")
         st.space("stretch")
         st.button(
-            "Done" if opened else "Add photos",
+            "Done" if opened else "Photos",
             key=f"add {key}",
+            icon=None if opened else ":material/add:",
             type="secondary" if one.examples or opened else "primary",
             on_click=_turn,
             args=(class_set.id, None if opened else one.name),
         )
-        with st.popover("Edit", icon=":material/edit:", type="tertiary", key=f"edit {key}"):
+        with st.popover("Edit", type="tertiary", key=f"edit {key}"):
             _edit(class_set, one)
     if opened:
         teach_photos.ask(class_set, one)
@@ -165,14 +165,12 @@ def _act(class_set: ClassSet, one: Class, chosen: list[str], key: str) -> None:
 
 def _look_at(class_set: ClassSet, one: Class, example: Example, place: Place | None) -> None:
     """One photo beside those that it is nearest to."""
-    with st.container(horizontal=True, gap="medium"):
-        _enlarged(class_set, example, f"“{errors.plain(example.source)}”, {errors.plain(one.name)}")
-        if place is not None and place.own is not None:
-            said = f"Nearest of its own class: {place.own_distance:.2f}"
-            _enlarged(class_set, place.own, said)
-        if place is not None and place.other is not None:
-            said = f"Nearest of another, {errors.plain(str(place.other_class))}: {place.other_distance:.2f}"
-            _enlarged(class_set, place.other, said)
+    shown = [(example, f"{example.source}, {one.name}")]
+    if place is not None and place.own is not None:
+        shown.append((place.own, f"{place.own_distance:.2f} away: the nearest of its own class"))
+    if place is not None and place.other is not None:
+        shown.append((place.other, f"{place.other_distance:.2f} away: the nearest of {place.other_class}"))
+    st.html(_side_by_side(class_set, shown))
     for said in _words(place):
         st.markdown(errors.plain(said))
     with st.container(horizontal=True):
@@ -195,7 +193,16 @@ def _words(place: Place | None) -> list[str]:
     return said
 
 
-def _enlarged(class_set: ClassSet, example: Example, caption: str) -> None:
-    with st.container(width=_LARGE, gap="xsmall"):
-        st.image(crops.picture(class_set, example), width=_LARGE, alt=caption.replace("\\", ""))
-        st.caption(caption)
+def _side_by_side(class_set: ClassSet, shown: list[tuple[Example, str]]) -> str:
+    """Up to three pictures in one row, on a phone too."""
+    figures = [
+        f'<figure style="margin:0;min-width:0"><img src="{_thumbnail(str(class_set.folder), example.id)}" '
+        f'alt="{html.escape(said, quote=True)}" style="width:100%;border-radius:6px">'
+        '<figcaption style="font-size:.85em;opacity:.8;overflow-wrap:anywhere">'
+        f"{html.escape(said)}</figcaption></figure>"
+        for example, said in shown
+    ]
+    return (
+        f'<div style="display:grid;gap:.8em;grid-template-columns:repeat(3,minmax(0,{gallery.THUMBNAIL}px))">'
+        f"{''.join(figures)}</div>"
+    )

@@ -151,8 +151,7 @@ def _photos(class_set: ClassSet) -> str:
 
 
 def _table(class_set: ClassSet, rows: list[tuple[str, str, Score]]) -> None:
-    frame = pd.DataFrame({"built on": [t for t, _, _ in rows], "left out": [right(s) for _, _, s in rows]})
-    st.dataframe(frame, hide_index=True, alt="Left-out photos that are recognised on each model")
+    _rows({title: right(score) for title, _, score in rows})
     st.caption("The best of several tries flatters itself: take a difference of one or two photos for none.")
     title, best, _ = rows[0]
     if best != class_set.base:
@@ -184,16 +183,13 @@ def _confusing(look: Look) -> None:
 
 def _kinds(look: Look, kind: str) -> None:
     st.markdown("**Which way of deciding is right?**")
-    rows = [
-        {
-            "deciding by": KINDS[name] + (" ✓" if name == kind else ""),
-            "right": f"{score.right} of {score.n}",
-            "95 % interval": f"{score.low * 100:.0f} to {score.high * 100:.0f} %",
-        }
-        for name, score in look.scores.items()
-    ]
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="How often each way of deciding was right")
-    st.caption("✓ is the one that is used.")
+    _rows({KINDS[name] + " ✓" * (name == kind): right(score) for name, score in look.scores.items()})
+    st.caption("✓ is the one that is used; the range is the 95 % interval.")
+
+
+def _rows(rows: dict[str, str]) -> None:
+    frame = pd.Series(rows, name="").map(errors.plain).to_frame()
+    st.table(frame.rename(index=errors.plain), hide_header=True, border="horizontal")
 
 
 def _distances(look: Look) -> None:
@@ -233,7 +229,7 @@ def _distances(look: Look) -> None:
     )
     st.caption(
         "Mean distance between photos; on the diagonal, of one class among themselves. "
-        "Darker is closer: the diagonal should be the darkest of its row."
+        "The stronger the colour, the closer: the diagonal should be the strongest of its row."
     )
 
 

@@ -48,7 +48,10 @@ def ask(class_set: ClassSet, one: Class) -> None:
     turn = st.session_state.setdefault(f"turn {key}", 0)
     if way == "Camera":
         shot = st.camera_input(f"Show “{one.name}” to the camera", key=f"camera {key} {turn}", width=420)
-        st.caption("Each picture that you take is added. Turn the head a little between two.")
+        st.caption(
+            "Each picture that you take is added. Turn the head a little between two. "
+            "For many at once: “Teach with this face” on the page Live."
+        )
         if shot is not None:
             _photos(class_set, one, [(f"camera {turn + 1}", shot.getvalue())])
     elif way == "Dataset":

@@ -161,10 +161,10 @@ def more_classes(class_set: ClassSet) -> None:
         return
     with st.form("add class", border=False, clear_on_submit=True):
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            with st.container(width=320):
+            with st.container(width=240):
                 names = st.text_input(
                     "Add a class",
-                    placeholder="bored, or several with commas",
+                    placeholder="bored, skeptical",
                 )
             go = st.form_submit_button("Add")
     if go and names.strip():

@@ -1,7 +1,9 @@
 """A class set at work: tried on a photo at once, saved as a model, and led to where that is used."""
 
+import numpy as np
 import streamlit as st
 
+from fer_core import labels
 from fer_core.errors import FerError
 from fer_core.fewshot import classes, teach
 from fer_core.fewshot.sets import LONGEST_NAME, ClassSet
@@ -18,6 +20,11 @@ from pages._shared.teach_look import Settings
 
 _CROP = 112
 """px on the page for the crop that the network saw."""
+
+_STRANGE = (
+    "It lies further from every photo than those lie from each other. Add photos like it, or turn this "
+    "answer off under “How it works inside”."
+)
 
 _FACES = 6
 """Faces of one photo whose bars are shown."""
@@ -63,10 +70,11 @@ def show(class_set: ClassSet, chosen: Settings) -> None:
                     for name, share in zip(found.labels.names, face.probabilities, strict=True)
                 )
                 charts.bars(found.labels.names, face.probabilities, f"Probabilities of face {number}: {said}")
-        for warning in face.warnings:
-            st.caption(errors.plain(warning))
+        notes = [*face.warnings, *([_STRANGE] if face.verdict.label == labels.UNKNOWN else [])]
+        for note in notes:
+            st.caption(errors.plain(note))
     if len(found.faces) > _FACES:
-        st.caption(f"And {words.many(len(found.faces) - _FACES, 'more face')}.".replace("faces", "faces"))
+        st.caption(f"And {words.many(len(found.faces) - _FACES, 'more face')}.")
     st.caption(words.privacy())
 
 
@@ -144,7 +152,7 @@ def _stands(card: Card, look: Look, chosen: Settings) -> bool:
     return card.title == look.class_set.title and all(told.get(key) == value for key, value in now.items())
 
 
-def _read(network: Predictor, image, whole: bool = False) -> PhotoResult:
+def _read(network: Predictor, image: np.ndarray, whole: bool = False) -> PhotoResult:
     threshold = network.card.answer_threshold
     return photo.analyse(image, network, detectors.get(), whole=whole, threshold=threshold)
 

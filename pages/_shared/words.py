@@ -54,7 +54,7 @@ def measured(card: Card) -> str:
     """One line on how good a model is."""
     record = headline(card)
     if record is None:
-        return "not measured yet"
+        return _left_out(card.training["taught"]) if "taught" in card.training else "not measured yet"
     where = f"{record['dataset']} {record['split']}"
     if card.task == "affect":
         return f"reads valence and arousal with a CCC of {record['ccc']:.2f}, 1 is perfect ({where})"
@@ -62,6 +62,19 @@ def measured(card: Card) -> str:
         share = percent(record["accuracy"])
         return f"tells {share} of {record['n']:,} pairs right: same expression or not ({where})"
     return f"agrees with {truth(record)} on {accuracy(record)} ({record['dataset']} {record['split']})"
+
+
+def _left_out(record: dict) -> str:
+    """Of a taught model, which was measured on nothing but its own photos."""
+    if "person" in record:
+        return f"shifted for {record['person']}, not measured on that person"
+    score = record.get("leave_one_out", {}).get(record["kind"], {})
+    if not score.get("n"):
+        return "one photo a class: not measured yet"
+    return (
+        f"recognised {score['right']} of its own {score['n']} photos when each was left out "
+        f"({score['low'] * 100:.0f} to {score['high'] * 100:.0f} %)"
+    )
 
 
 def detector(name: str) -> str:
