@@ -275,6 +275,20 @@ def test_a_snapshot_is_one_frame_with_its_own_answers(predictor, open_session):
     assert shot.look.faces[0].track.face.box == PLACE
 
 
+def test_a_burst_is_the_last_seconds_half_a_second_apart(predictor, open_session):
+    session = open_session(predictor, always(PLACE))
+    assert session.burst() == []
+    frames = [GREY + number for number in range(33)]
+    for number, frame in enumerate(frames):
+        read(session, frame, number / 10)
+    kept = session.burst()
+    assert [look.at for _, look in kept] == [1.0, 1.5, 2.0, 2.5, 3.0]
+    assert all(frame is frames[round(10 * look.at)] for frame, look in kept)
+    # A clock that was set back begins anew.
+    read(session, GREY, 0.0)
+    assert session.burst()[-1][1].at == 0.0 and len(session.burst()) == live.BURST
+
+
 def test_the_log_names_each_face_and_expression(predictor, open_session):
     session = open_session(predictor, always(PLACE))
     assert session.minute().empty and session.log_csv().startswith(b"time,seconds,face,looks,sure,x,y")

@@ -60,6 +60,12 @@ class Trial:
         """What may count as true here, of results.KINDS."""
         return report.kinds(self.rows.frame)
 
+    @cached_property
+    def examples(self) -> np.ndarray:
+        """(N,) bool: rows whose very picture a taught model was taught from."""
+        taught = self.card.training.get("taught", {}).get("images", ())
+        return self.rows.frame["image"].isin(taught).to_numpy()
+
     def result(self, kind: str = "labels") -> Result:
         """Answers beside the truth, row by row; for models of expressions.
 

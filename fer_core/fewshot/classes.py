@@ -199,6 +199,16 @@ def add_crops(set_id: str, class_name: str, crops: Sequence[tuple[str, np.ndarra
     return add(set_id, class_name, crops, whole=True)
 
 
+def add_faces(set_id: str, class_name: str, faces: Sequence[tuple[str, np.ndarray, Face | None]]) -> Added:
+    """`add` where the faces are known: what each is called, its photo, and the face; None is all of it."""
+    name = usable(class_name)
+    found = [cut(*each) for each in faces]
+    refused: list[tuple[str, str]] = []
+    with _changing(set_id) as (current, keep):
+        taken = _placed(current, name, found, refused, keep)
+    return Added(taken, tuple(refused))
+
+
 def add_class(set_id: str, name: str) -> ClassSet:
     """The set with one more class, still empty; as it was where the class is there. Raises as `add`."""
     with _changing(set_id) as (current, keep):

@@ -21,6 +21,9 @@ from fer_core.inference.sightings import Sighting, Sightings
 LONGEST = 1280
 """px: larger frames, a 4K camera's too, are shrunk to this before all else: read, shown and recorded."""
 
+BURST, APART = 5, 0.5
+"""Frames that are kept to choose faces from, and seconds between them: one breath of an expression."""
+
 _IDLE = 5.0
 """Seconds without a frame after which the thread ends by itself; the next frame starts another."""
 
@@ -112,6 +115,7 @@ class Session:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._newest: tuple[np.ndarray, Look] | None = None
+        self._burst: deque[tuple[np.ndarray, Look]] = deque(maxlen=BURST)
         self._shown, self._read = _Pace(), _Pace()
         self._dropped, self._draw = 0, 0.0
         self._trouble: str | None = None
@@ -189,6 +193,12 @@ class Session:
             return None
         frame, look = newest
         return Snapshot(frame, drawn(frame, look.faces, look.at, mirror), look)
+
+    def burst(self) -> list[tuple[np.ndarray, Look]]:
+        """Up to BURST frames of the last seconds that were read, APART from each other, oldest first: each
+        (H, W, 3) uint8 RGB as taken, with its own look."""
+        with self._lock:
+            return list(self._burst)
 
     def start_recording(self) -> None:
         """Write the pictures that are read, with their boxes, to a temporary file from now on.
@@ -272,6 +282,9 @@ class Session:
         look = self._follower.look(frame, at)
         with self._lock:
             self._newest = frame, look
+            # The clock may have been set back.
+            if not self._burst or abs(at - self._burst[-1][1].at) >= APART:
+                self._burst.append((frame, look))
         self._read.tick()
         seen = [_sighting(face) for face in look.faces if face.track.seen == at]
         names = look.labels.names if look.derived else ()

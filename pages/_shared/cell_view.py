@@ -11,9 +11,10 @@ from fer_core import labels
 from fer_core.dataset import browse
 from fer_core.dataset.browse import Tile
 from fer_core.dataset.store import SPLITS, Store
+from fer_core.evaluation.answers import WHOLE
 from fer_core.evaluation.results import NO_FACE, Result
 from fer_core.evaluation.trial import Trial
-from pages._shared import address, gallery, labelling, words
+from pages._shared import address, gallery, labelling, teach_from, words
 
 A_PAGE = 60
 """Pictures shown at a time: divides into rows of 3, 4, 5, 6, 10 and 12."""
@@ -51,7 +52,7 @@ def pictures(
         tiles,
         grid,
         on_open=open_sample,
-        captions=_captions(part),
+        captions=_captions(part, set(trial.rows.frame["sample"][trial.examples])),
         choosing=_may_label(trial),
         size=104,
         classes=labelling.keys(_classes(store, trial)) if labelling.name() else (),
@@ -105,8 +106,9 @@ def neighbours(sample: int) -> None:
             st.button(title, disabled=to is None, on_click=open_sample, args=(to,), shortcut=shortcut)
 
 
-def _captions(part: Result) -> Callable[[Tile], str]:
-    """What is true, with the label that a face has by now where it was changed; below it what was read."""
+def _captions(part: Result, examples: set[int]) -> Callable[[Tile], str]:
+    """What is true, with the label that a face has by now where it was changed; below it what was read, and
+    whether the model was taught from it."""
     names = part.label_set.names
     rows = zip(
         part.frame["sample"], part.frame["label"], part.truth, part.predicted, part.confidence, strict=True
@@ -119,7 +121,7 @@ def _captions(part: Result) -> Callable[[Tile], str]:
     def caption(tile: Tile) -> str:
         label, true, read = said[tile.sample]
         now = f", now {tile.label or 'no label'}" if (label or None) != tile.label else ""
-        return f"{true}{now} →\n{read}"
+        return f"{true}{now} →\n{read}" + (", example" if tile.sample in examples else "")
 
     return caption
 
@@ -154,6 +156,7 @@ def _act(store: Store, trial: Trial, samples: list[int], chosen: list[int], grid
                 on_click=_label,
                 args=(store, chosen, label, grid, because),
             )
+            _teach(store, trial, chosen, grid)
             st.button("Unmark", on_click=gallery.clear_choice, args=(grid,), type="tertiary")
             return
         st.markdown(f"**{words.many(len(samples), 'face')}**, worst first")
@@ -161,6 +164,8 @@ def _act(store: Store, trial: Trial, samples: list[int], chosen: list[int], grid
             picked = secrets.token_hex(4)
             st.session_state[f"picked {picked}"] = samples
             st.switch_page("pages/datasets.py", query_params={"data": trial.rows.dataset, "picked": picked})
+        if len(samples) <= A_PAGE and _may_label(trial):
+            _teach(store, trial, samples, grid)
         st.space("stretch")
         if _may_label(trial):
             labelling.offer_undo(store)
@@ -168,6 +173,12 @@ def _act(store: Store, trial: Trial, samples: list[int], chosen: list[int], grid
             st.caption(
                 "Labels of a test split are not mended from a list of mistakes: that would flatter the model."
             )
+
+
+def _teach(store: Store, trial: Trial, samples: list[int], grid: str) -> None:
+    """These faces as examples, on top of the very model."""
+    whole = trial.faces == WHOLE
+    teach_from.samples(store, trial.rows.dataset, samples, grid, card=trial.card, whole=whole)
 
 
 def _relabel(trial: Trial, grid: str) -> None:

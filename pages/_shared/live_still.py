@@ -1,11 +1,15 @@
 """One picture of a camera, read as a photo: to look closer, or to say that the answer is wrong."""
 
+import numpy as np
 import streamlit as st
 
+from fer_core.errors import BadInput
 from fer_core.imaging import detectors
 from fer_core.imaging.decode import encode_png
-from fer_core.inference.live import Session
-from pages._shared import cards, doctor, resources, wrong_view
+from fer_core.imaging.faces import Face
+from fer_core.inference.live import APART, BURST, Session
+from fer_core.zoo.card import Card
+from pages._shared import cards, doctor, resources, teach_from, wrong_view
 from pages._shared.doctor import Finding
 from pages._shared.tray import Item, Tray
 
@@ -26,6 +30,32 @@ def ask(session: Session) -> None:
         on_click=_take,
         args=(session,),
     )
+
+
+def teach(session: Session, card: Card) -> None:
+    """What puts the face of the last seconds into a class, several pictures at once."""
+
+    def found() -> list[tuple[str, np.ndarray, Face | None]]:
+        seen = [
+            (place, frame, face.track)
+            for place, (frame, look) in enumerate(session.burst(), 1)
+            for face in look.faces
+            if face.track.seen == look.at
+        ]
+        if not seen:
+            raise BadInput(
+                "A face is taken while it is in the picture. Received: no face in the last seconds. "
+                "Look into the camera."
+            )
+        who = max(seen, key=lambda one: (one[0], one[2].face.box.width))[2].number
+        return [
+            (f"camera, picture {place}", frame, track.face)
+            for place, frame, track in seen
+            if track.number == who
+        ]
+
+    about = f"The largest face of the last {BURST * APART:.0f} seconds, up to {BURST} pictures of it"
+    teach_from.faces("Teach with this face", about, "live", found, card=card)
 
 
 def show(model: str, detector: str) -> None:

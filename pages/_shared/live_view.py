@@ -218,6 +218,7 @@ def take_along(stage: Stage, model: str, detector: str) -> None:
                 key="live video",
             )  # fmt: skip
         live_still.ask(session)
+        live_still.teach(session, resources.models()[model])
         st.space("stretch")
         st.button("Delete what was seen", type="tertiary", on_click=_forget, args=(stage,), key="live forget")
     if st.session_state.get("live record"):

@@ -59,6 +59,11 @@ def _sentence(trial: Trial, result: Result, record: dict, known: list[Entry]) ->
             st.metric(label, share, help=help, width="content")
     for sentence in _left_out(result):
         st.caption(errors.plain(sentence))
+    if trial.examples.any():
+        known_faces = f"{int(trial.examples.sum()):,} of {words.many(len(trial.examples), 'face')}"
+        st.caption(
+            f":material/school: It was taught from {known_faces} here: they count above, not as leak-free."
+        )
     for caution in register.cautions(trial.card, trial.rows.dataset, trial.rows.split, record["n"], known):
         st.caption(f":material/info: {errors.plain(caution)}")
 

@@ -8,7 +8,7 @@ from fer_core import labels
 from fer_core.dataset import browse, findings, overview
 from fer_core.dataset.browse import NO_LABEL, Filter, Tile
 from fer_core.dataset.store import SPLITS, Dataset, Store
-from pages._shared import address, all_of_filter, gallery, labelling, sample_view, words
+from pages._shared import address, all_of_filter, gallery, labelling, sample_view, teach_from, words
 
 A_PAGE = 60
 """Pictures shown at a time: divides into rows of 3, 4, 5, 6, 10 and 12."""
@@ -176,6 +176,7 @@ def _act(store: Store, dataset: Dataset, said: str, chosen: list[int], key: str,
             st.button(
                 "Label", type="primary", disabled=not who, on_click=_label, args=(store, chosen, label, key)
             )
+            teach_from.samples(store, dataset.name, chosen, key)
             st.button("Unmark", on_click=gallery.clear_choice, args=(key,), type="tertiary")
             return
         st.markdown(said)

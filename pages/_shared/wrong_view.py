@@ -1,8 +1,10 @@
 """“That's wrong” under a face: one tap, the right expression, and consent before anything is stored."""
 
+import numpy as np
 import streamlit as st
 
 from fer_core.imaging.decode import decode_image
+from fer_core.imaging.faces import Face
 from fer_core.inference.photo import FaceResult, PhotoResult
 from pages._shared import errors, resources, words
 from pages._shared.tray import Item
@@ -37,6 +39,13 @@ def show(item: Item, result: PhotoResult, number: int) -> None:
         on_click=_keep,
         args=(item, result, number, label, consent, key),
     )
+    from pages._shared import teach_from
+
+    def found() -> list:
+        return [(item.name, *_where_it_is(item, result, number))]
+
+    about = "This face as an example of an expression of your own"
+    teach_from.faces("Or teach with this face", about, f"face {key}", found)
 
 
 def unfold(item: Item, number: int) -> None:
@@ -64,14 +73,18 @@ def _keep(item: Item, result: PhotoResult, number: int, label: str, consent: boo
 
     face: FaceResult = result.faces[number - 1]
     with errors.guard():
-        photo = decode_image(item.data)
-        # A photo that was kept smaller: its boxes are those of the photo as it came.
-        factor = photo.shape[1] / result.image.shape[1]
-        box = face.face.scaled(factor).box if face.face else None
+        photo, there = _where_it_is(item, result, number)
+        box = there.box if there else None
         why = f"{result.model}: {face.verdict.sentence}"
         store = resources.store()
         sample = reports.keep(store, photo, box, label, why, labelling.name(), consent=consent)
         st.session_state[f"reported {key}"] = sample, label
+
+
+def _where_it_is(item: Item, result: PhotoResult, number: int) -> tuple[np.ndarray, Face | None]:
+    """The photo as it came, and the face in it; a photo that was kept smaller has its boxes in fewer px."""
+    photo, face = decode_image(item.data), result.faces[number - 1].face
+    return photo, face.scaled(photo.shape[1] / result.image.shape[1]) if face else None
 
 
 def _withdraw(key: str, sample: int) -> None:
