@@ -4,6 +4,8 @@ Files, cards and the database store label names, never class numbers: numbers me
 something only together with the LabelSet that gives their order.
 """
 
+import colorsys
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -47,6 +49,8 @@ COLOURS = MappingProxyType(
 
 Source: Okabe & Ito, Color Universal Design (2008), with a middle grey for neutral.
 """
+
+_GREY = (NOT_A_FACE, UNSURE, UNKNOWN)
 
 _CANONICAL = {alias: name for name, aliases in ALIASES.items() for alias in (name, *aliases)}
 
@@ -94,8 +98,18 @@ def canonical(label: str) -> str:
 
 
 def colour(label: str) -> str:
-    """Hex colour of an expression; grey for names that have none of their own."""
-    return COLOURS.get(canonical(label), "#6B7280")
+    """Hex colour of an expression; names of a user's own get one from their letters, always the same.
+
+    Grey stands for none: no label, and what is no expression.
+    """
+    name = canonical(label)
+    if name in COLOURS:
+        return COLOURS[name]
+    if not name or name in _GREY:
+        return "#6B7280"
+    # In between the lightness of black and of white: it stands out from both.
+    rgb = colorsys.hls_to_rgb(zlib.crc32(name.encode()) % 360 / 360, 0.45, 0.45)
+    return "#" + "".join(f"{round(255 * part):02X}" for part in rgb)
 
 
 def custom(names: Iterable[str], name: str = "custom") -> LabelSet:

@@ -75,3 +75,15 @@ def test_every_expression_has_a_colour_of_its_own_that_stands_out():
     for value in colours:
         red, green, blue = (int(value[i : i + 2], 16) / 255 for i in (1, 3, 5))
         assert 0.3 < colorsys.rgb_to_hls(red, green, blue)[1] < 0.7
+
+
+def test_names_of_a_users_own_have_colours_and_what_is_no_expression_is_grey():
+    names = [f"mood {number}" for number in range(20)]
+    colours = [labels.colour(name) for name in names]
+    assert len(set(colours)) > 15 and labels.colour(" Mood_0 ") == colours[0]
+    for value in colours:
+        red, green, blue = (int(value[i : i + 2], 16) / 255 for i in (1, 3, 5))
+        lightness, saturation = colorsys.rgb_to_hls(red, green, blue)[1:]
+        assert 0.3 < lightness < 0.7 and saturation > 0.4
+    greys = {labels.colour(name) for name in ("", labels.UNKNOWN, "unknown", labels.NOT_A_FACE)}
+    assert len(greys) == 1 and not greys & set(colours)
