@@ -64,9 +64,12 @@ ifdef FER_DATA
 	$(BIN)/python -m benchmarks.import_fer2013 --data $(FER_DATA)
 	$(BIN)/python -m benchmarks.duplicates --data $(FER_DATA)
 	$(BIN)/python -m benchmarks.detectors --data $(FER_DATA)
+	$(BIN)/python -m benchmarks.fewshot --data $(FER_DATA)
+	$(BIN)/python -m benchmarks.fewshot --data $(FER_DATA) --seed-shape
+	$(BIN)/python -m benchmarks.personal --data $(FER_DATA)
 else
 	$(BIN)/python -m benchmarks.duplicates
-	@echo "FER_DATA=FOLDER make bench measures the import and the detectors too."
+	@echo "FER_DATA=FOLDER make bench measures the import, the detectors and few-shot too."
 endif
 
 clean:

@@ -24,6 +24,7 @@ _CHOICES = {
     "schedule": SCHEDULES,
     "class_weights": ("none", "balanced"),
     "affect_loss": ("ccc", "mse"),
+    "similarity_loss": ("contrastive", "triplet"),
     "weights": ("scratch", "pretrained"),
     "precision": ("float32", "mixed_bfloat16"),
 }
