@@ -1,7 +1,7 @@
 """A camera through the whole pipeline, against the `fer` package and a naive loop, on the same moving faces.
 
     pip install --target .cache/bench --no-deps fer==25.10.3 setuptools==80.9.0
-    python -m benchmarks.live [--seconds 4] [--yunet FILE] [--replay 10000]
+    python -m benchmarks.live [--seconds 4] [--yunet FILE] [--replay 10000 [--only-replay]]
 
 The astronaut of scikit-image is cut out, scaled and moved over a picture in which nobody is, with the noise
 of a camera: 640x480, 30 frames a second, one face and four. A frame's true boxes are where the face was put.
@@ -52,7 +52,9 @@ def main() -> None:
         os.environ["FER_YUNET"] = str(arguments.yunet)
     predictor = Predictor.load(library.find(library.DEFAULT).folder)
     # First, before the other package brings its 500 MB.
-    print(replay(scene(1), predictor, arguments.replay))
+    print(replay(scene(1), predictor, arguments.replay), flush=True)
+    if arguments.only_replay:
+        return
     for faces in (1, 4):
         frames = scene(faces)
         print(f"\n{faces} face{'s' * (faces > 1)}, {WIDTH}x{HEIGHT}, as fast as it goes")
@@ -217,17 +219,32 @@ def rivals(frames: Scene) -> str:
 
 
 def replay(frames: Scene, predictor: Predictor, count: int) -> str:
-    """Memory while `count` frames are shown as fast as it goes, at 30 frames a second of their own clock."""
+    """Memory while `count` frames are shown as fast as it goes, at 30 frames a second of their own clock.
+
+    Every third is waited for until it was read: the log keeps ten a second.
+    """
     session = Session(predictor, detectors.get())
-    levels = {}
+    # The start is ten seconds in: network, detector and buffers are there by then.
+    told = {min(10 * FPS, count - 1): "start", count // 4: "a quarter", count // 2: "half", count - 1: "end"}
+    said, began = [], time.perf_counter()
     for number in range(count):
         session.show(frames[number % LOOP][0], number / FPS)
-        if number in (count // 5, count // 2, count - 1):
-            levels[number + 1] = int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
+        while number % 3 == 0 and ((look := session.state().look) is None or look.at < number / FPS):
+            time.sleep(0.0005)
+        if number in told:
+            said.append(f"{told[number]} {resident():.1f} MB")
+    rate, read = count / (time.perf_counter() - began), session.state().read
     rows = len(session.log_csv().splitlines()) - 1
     session.close()
-    said = ", ".join(f"{level:.1f} MB after {number:,} frames" for number, level in levels.items())
-    return f"memory: {said} ({count / FPS / 60:.0f} minutes of camera; {rows:,} rows in the log)"
+    return (
+        f"memory of {count:,} frames ({count / FPS / 60:.0f} minutes of camera): {', '.join(said)}; "
+        f"{rate:.0f} frames/s, {read:,} of them read, {rows:,} rows in the log"
+    )
+
+
+def resident() -> float:
+    """Memory of this process, MB (Linux)."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20
 
 
 def _arguments() -> argparse.Namespace:
@@ -237,6 +254,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=4.0, help="for each way")
     parser.add_argument("--yunet", type=Path, help="face_detection_yunet_2023mar.onnx")
     parser.add_argument("--replay", type=int, default=3000, help="frames whose memory is watched")
+    parser.add_argument("--only-replay", action="store_true", help="nothing else")
     return parser.parse_args()
 
 

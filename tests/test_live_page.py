@@ -1,16 +1,20 @@
 """The page Live through Streamlit's own test runner: a made camera instead of WebRTC."""
 
+import asyncio
 import gc
 import io
 import threading
 import time
 import weakref
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pandas as pd
 import pytest
+from aiortc.contrib.media import MediaRelay
+from aiortc.mediastreams import MediaStreamTrack
 from skimage import data
 from streamlit.testing.v1 import AppTest
 
@@ -262,6 +266,59 @@ def test_a_picture_goes_through_the_callback_with_even_sides_and_no_larger_than_
         back = answer(av.VideoFrame.from_ndarray(np.zeros((*shape, 3), np.uint8), format="rgb24"))
         assert (back.height, back.width) == seen[-1][:2]
     assert seen == [(720, 1280, 3), (640, 480, 3), (480, 640, 3)]
+
+
+def test_a_picture_is_answered_with_its_own_and_the_loop_goes_on_meanwhile():
+    class Camera(MediaStreamTrack):
+        kind = "video"
+
+        async def recv(self):
+            frame = av.VideoFrame(16, 16, "rgb24")
+            frame.pts, frame.time_base = 7, Fraction(1, 30)
+            return frame
+
+    class Slow:
+        def recv(self, frame):
+            time.sleep(0.2)
+            return av.VideoFrame(32, 16, "rgb24")
+
+    async def taken():
+        answer = asyncio.ensure_future(webrtc._Prompt(Camera(), Slow()).recv())
+        turns = 0
+        while not answer.done():
+            await asyncio.sleep(0.01)
+            turns += 1
+        return await answer, turns
+
+    answer, turns = asyncio.run(taken())
+    assert (answer.width, answer.pts, answer.time_base) == (32, 7, Fraction(1, 30))
+    assert turns > 3
+
+
+def test_what_comes_next_gets_the_newest_picture_however_slow_it_is(monkeypatch):
+    class Camera(MediaStreamTrack):
+        kind, pictures = "video", 0
+
+        async def recv(self):
+            await asyncio.sleep(0.005)
+            self.pictures += 1
+            return self.pictures
+
+    async def taken():
+        camera = Camera()
+        line = relay.subscribe(camera)
+        numbers = []
+        for _ in range(3):
+            numbers.append((await line.recv(), camera.pictures))
+            await asyncio.sleep(0.1)
+        return numbers
+
+    relay = MediaRelay()
+    monkeypatch.setattr(webrtc, "get_global_relay", lambda: relay)
+    webrtc._be_prompt()
+    numbers = asyncio.run(taken())
+    assert all(newest - number <= 1 for number, newest in numbers)
+    assert numbers[-1][1] > 10
 
 
 def test_on_this_computer_nobody_is_asked_for_a_way(monkeypatch):

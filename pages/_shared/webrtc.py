@@ -4,15 +4,21 @@ The function runs in a thread of the connection: it gets the newest picture (old
 it), must answer at once, and must not touch Streamlit.
 """
 
+import asyncio
 import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import av
 import numpy as np
 from aioice import ice
+from aiortc.contrib.media import MediaRelay
+from streamlit_webrtc import webrtc as library
 from streamlit_webrtc import webrtc_streamer
+from streamlit_webrtc.process import VideoProcessTrack
+from streamlit_webrtc.relay import get_global_relay
 
 from pages._shared import words
 
@@ -56,11 +62,13 @@ class Link:
 
 def stream(key: str, show: Show) -> Link:
     """The video with its Start and Stop. It ends by itself with the page: another page, a closed tab."""
+    _be_prompt()
     context = webrtc_streamer(
         key=key,
         rtc_configuration=configuration(),
         media_stream_constraints=_CAMERA,
         video_frame_callback=_answering(show),
+        async_processing=False,  # see _be_prompt
         video_html_attrs={
             "autoPlay": True,
             "playsInline": True,
@@ -80,6 +88,32 @@ def configuration() -> dict[str, list] | None:
     configuration of one's own would switch that off.
     """
     return {"iceServers": []} if words.served_here() else None
+
+
+class _Prompt(VideoProcessTrack):
+    """Answers each picture with its own, drawn beside the loop that carries every visitor's packets.
+
+    The library either draws in that loop, or in a thread whose answer waits for the next picture, and for
+    two where that is late.
+    """
+
+    async def recv(self) -> av.VideoFrame:
+        frame = await self.track.recv()
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(None, self.processor.recv, frame)
+        answer.pts, answer.time_base = frame.pts, frame.time_base
+        return answer
+
+
+def _be_prompt() -> None:
+    """Let the newest picture take the place of one that the next in line has no time for.
+
+    The relay that the library's streams pass through would keep them all: where the encoder is slower than
+    the camera, the picture on the screen would grow older and older.
+    """
+    relay = get_global_relay()
+    relay.subscribe = partial(MediaRelay.subscribe, relay, buffered=False)  # type: ignore[method-assign]
+    library.VideoProcessTrack = _Prompt  # type: ignore[misc]
 
 
 def _answering(show: Show) -> Callable[[av.VideoFrame], av.VideoFrame]:
