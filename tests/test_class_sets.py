@@ -11,7 +11,7 @@ from skimage import data
 
 from fer_core import labels, workspace
 from fer_core.errors import BadInput, Conflict, NotFound, StorageError
-from fer_core.fewshot import classes, crops, sets, sharing
+from fer_core.fewshot import classes, crops, sets, sharing, shelf
 from fer_core.imaging import preprocess
 from fer_core.imaging.decode import encode_png, pixel_id
 from fer_core.imaging.preprocess import InputSpec
@@ -200,16 +200,16 @@ def test_an_id_is_no_path(moods, name):
 
 def test_a_death_between_picture_and_list_loses_nothing_and_leaves_nothing(moods, monkeypatch):
     before = classes.load(moods)
-    write = classes._write
+    write = shelf._write
 
     def dies(class_set):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(classes, "_write", dies)
+    monkeypatch.setattr(shelf, "_write", dies)
     with pytest.raises(KeyboardInterrupt):
         classes.add_crops(moods, "bored", pictures(1, first=9))
     assert classes.load(moods) == before and len(files(moods)) == 6
-    monkeypatch.setattr(classes, "_write", write)
+    monkeypatch.setattr(shelf, "_write", write)
     classes.add_class(moods, "calm")
     assert files(moods) == named(moods)
 

@@ -5,41 +5,33 @@ picture is written first, then the list that names it, each under another name a
 dies leaves the set as it was, or with the change.
 """
 
-import fcntl
-import json
 import os
 import re
 import secrets
 import shutil
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from fer_core import workspace
-from fer_core.errors import BadInput, Conflict, FerError, NotFound, StorageError
+from fer_core.errors import BadInput, Conflict, NotFound
 from fer_core.fewshot.crops import cut, faces_of
 from fer_core.fewshot.sets import (
-    LONGEST_NAME,
     MOST_CLASSES,
     MOST_EXAMPLES,
-    SCHEMA_VERSION,
     Class,
     ClassSet,
     Example,
-    parsed,
     titled,
     usable,
-    written,
 )
+from fer_core.fewshot.shelf import all_sets as all_sets
+from fer_core.fewshot.shelf import changing, load, replace_file, store, storing
 from fer_core.imaging import detectors
 from fer_core.imaging.decode import decode_image, encode_png
 from fer_core.imaging.faces import Face
 
-FILE_NAME = "set.json"
 NO_FACE = "no face was found; it can be taken whole"
 """Why a photo is refused that `add` with `whole` takes."""
 
@@ -69,71 +61,6 @@ def create(title: str, base: str) -> ClassSet:
         StorageError: it cannot be written.
     """
     return store(ClassSet("", titled(title), base), {})
-
-
-def store(class_set: ClassSet, pictures: Mapping[str, bytes]) -> ClassSet:
-    """A new set with its pictures, PNG by file name; its id is made from its title.
-
-    Raises:
-        StorageError: it cannot be written; nothing is left of it.
-    """
-    plain = unicodedata.normalize("NFKD", class_set.title).encode("ascii", "ignore").decode().lower()
-    stem = re.sub(r"[^a-z0-9]+", "-", plain)[:LONGEST_NAME].strip("-") or "set"
-    base = workspace.folder("teach")
-    part = base / f".{secrets.token_hex(4)}.part"
-    with _storing():
-        try:
-            part.mkdir()
-            for name, data in pictures.items():
-                (part / name).write_bytes(data)
-            (part / FILE_NAME).write_text(written(class_set), "utf-8")
-            number = 1
-            while True:
-                folder = base / (stem if number == 1 else f"{stem}-{number}")
-                number += 1
-                if folder.exists():
-                    continue
-                try:
-                    os.rename(part, folder)
-                except OSError:
-                    # Another tab was quicker; a folder with something in it is never replaced.
-                    if folder.exists():
-                        continue
-                    raise
-                return replace(class_set, id=folder.name)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-
-
-def all_sets() -> list[ClassSet]:
-    """Every set that can be read, by title; a damaged one is left out, and `load` says what is wrong."""
-    found = []
-    for path in workspace.folder("teach").glob(f"[!.]*/{FILE_NAME}"):
-        try:
-            found.append(load(path.parent.name))
-        except FerError:
-            continue
-    return sorted(found, key=lambda one: (one.title.lower(), one.id))
-
-
-def load(set_id: str) -> ClassSet:
-    """The set of that id.
-
-    Raises:
-        NotFound: there is none.
-        StorageError: its file is damaged.
-    """
-    folder = workspace.folder("teach")
-    path = folder / set_id / FILE_NAME
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", set_id) or not path.is_file():
-        raise NotFound.of("class set", set_id, (one.parent.name for one in folder.glob(f"[!.]*/{FILE_NAME}")))
-    try:
-        return parsed(json.loads(path.read_text("utf-8")), set_id)
-    except (OSError, ValueError, BadInput) as error:
-        raise StorageError(
-            f"A class set is a JSON file of schema {SCHEMA_VERSION}. Received: {path} ({error}). "
-            "It was left as it is: mend it, or delete the set."
-        ) from error
 
 
 def add(
@@ -189,7 +116,7 @@ def add(
             found.append(cut(words, photo, face))
         if progress:
             progress(done + 1, len(pictures), "photos looked at")
-    with _changing(set_id) as (current, keep):
+    with changing(set_id) as (current, keep):
         taken = _placed(current, name, found, refused, keep)
     return Added(taken, tuple(refused), tuple(notes))
 
@@ -204,26 +131,26 @@ def add_faces(set_id: str, class_name: str, faces: Sequence[tuple[str, np.ndarra
     name = usable(class_name)
     found = [cut(*each) for each in faces]
     refused: list[tuple[str, str]] = []
-    with _changing(set_id) as (current, keep):
+    with changing(set_id) as (current, keep):
         taken = _placed(current, name, found, refused, keep)
     return Added(taken, tuple(refused))
 
 
 def add_class(set_id: str, name: str) -> ClassSet:
     """The set with one more class, still empty; as it was where the class is there. Raises as `add`."""
-    with _changing(set_id) as (current, keep):
+    with changing(set_id) as (current, keep):
         return keep(_with_class(current, usable(name)))
 
 
 def rename(set_id: str, title: str) -> ClassSet:
     """The set under another title. Raises as `create`."""
-    with _changing(set_id) as (current, keep):
+    with changing(set_id) as (current, keep):
         return keep(replace(current, title=titled(title)))
 
 
 def use_base(set_id: str, base: str) -> ClassSet:
     """The set on the features of another model."""
-    with _changing(set_id) as (current, keep):
+    with changing(set_id) as (current, keep):
         return keep(replace(current, base=base))
 
 
@@ -236,7 +163,7 @@ def rename_class(set_id: str, name: str, new: str) -> ClassSet:
         Conflict: another class has it.
     """
     new = usable(new)
-    with _changing(set_id) as (current, keep):
+    with changing(set_id) as (current, keep):
         old = current.named(name)
         if new != old.name and new in current.names:
             raise Conflict(f"Each class has a name of its own. Received: {new!r}, which there is already.")
@@ -249,7 +176,7 @@ def remove_class(set_id: str, name: str) -> ClassSet:
     Raises:
         NotFound: no such set or class.
     """
-    with _changing(set_id) as (current, keep):
+    with changing(set_id) as (current, keep):
         gone = current.named(name)
         return keep(replace(current, classes=tuple(one for one in current.classes if one != gone)))
 
@@ -261,7 +188,7 @@ def remove(set_id: str, example_ids: Sequence[str]) -> ClassSet:
         NotFound: no such set, or an example is not in it.
     """
     gone = set(example_ids)
-    with _changing(set_id) as (current, keep):
+    with changing(set_id) as (current, keep):
         _must_have(current, gone)
         return keep(
             _mapped(
@@ -279,7 +206,7 @@ def move(set_id: str, example_ids: Sequence[str], class_name: str) -> ClassSet:
         Conflict: the class would have too many.
     """
     moved = set(example_ids)
-    with _changing(set_id) as (current, keep):
+    with changing(set_id) as (current, keep):
         target = current.named(class_name)
         _must_have(current, moved)
         coming = tuple(example for _, example in current.examples if example.id in moved)
@@ -312,7 +239,7 @@ def delete(set_id: str) -> None:
     folder = workspace.folder("teach") / set_id
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", set_id) or not folder.is_dir():
         load(set_id)
-    with _storing():
+    with storing():
         hidden = folder.with_name(f".{set_id}.{secrets.token_hex(4)}.gone")
         os.rename(folder, hidden)
         shutil.rmtree(hidden)
@@ -343,7 +270,7 @@ def _placed(
         elif len(target.examples) + len(taken) >= MOST_EXAMPLES:
             refused.append((example.source, f"a class has at most {MOST_EXAMPLES} examples"))
         else:
-            _replace(current.folder / example.file, encode_png(crop))
+            replace_file(current.folder / example.file, encode_png(crop))
             taken[example.id] = example
     fuller = replace(target, examples=target.examples + tuple(taken.values()))
     keep(_mapped(changed, lambda one: fuller if one == target else one))
@@ -371,46 +298,3 @@ def _must_have(current: ClassSet, ids: set[str]) -> None:
             f"An example is chosen from its set. Received: {', '.join(sorted(missing))}, which "
             f"{current.id} does not have. Reload the page."
         )
-
-
-@contextmanager
-def _changing(set_id: str) -> Iterator[tuple[ClassSet, Callable[[ClassSet], ClassSet]]]:
-    """The set as it is now, and what stores it changed; other tabs and processes wait meanwhile."""
-    folder = load(set_id).folder
-    with _storing(), (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-
-        def keep(changed: ClassSet) -> ClassSet:
-            _write(changed)
-            # Pictures that nothing names any more, also those of a process that died over them.
-            named = {example.file for _, example in changed.examples}
-            for path in folder.glob("*.png"):
-                if path.name not in named:
-                    path.unlink(missing_ok=True)
-            return changed
-
-        yield load(set_id), keep
-
-
-@contextmanager
-def _storing() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"Class sets are kept in the workspace. Received: {error.strerror or error}. "
-            "Nothing was changed; make room or set FER_WORKSPACE to another folder."
-        ) from error
-
-
-def _write(class_set: ClassSet) -> None:
-    _replace(class_set.folder / FILE_NAME, written(class_set).encode())
-
-
-def _replace(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

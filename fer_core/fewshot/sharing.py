@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from fer_core.errors import BadInput, FerError, NotFound
 from fer_core.fewshot import classes, crops
-from fer_core.fewshot.classes import FILE_NAME
 from fer_core.fewshot.sets import MOST_CLASSES, MOST_EXAMPLES, SIDE, ClassSet, parsed, written
+from fer_core.fewshot.shelf import FILE_NAME
 from fer_core.imaging.decode import decode_image, encode_png, pixel_id
 from fer_core.zoo import library
 
