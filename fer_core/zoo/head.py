@@ -1,6 +1,7 @@
 """What was taught on top of a network: an answer of its own, from the network's features or answer."""
 
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -120,12 +121,14 @@ class Head:
 
         The K comes from the bias, which is 0 for this kind.
         """
-        count, classes = self.neighbours, len(self.bias)
-        nearest = np.argpartition(-near, count - 1, axis=1)[:, :count]
-        weight = np.exp(np.take_along_axis(near, nearest, axis=1) - 1)
-        votes = np.full((len(near), classes), 1 / classes, np.float32)
-        np.add.at(votes, (np.arange(len(near))[:, None], self.classes[nearest]), weight)
-        return np.log(votes)
+        last = np.partition(near, -self.neighbours, axis=1)[:, -self.neighbours, None]
+        weight = np.exp(near - 1) * (near >= last)
+        return np.log(weight @ self._members + 1 / len(self.bias))
+
+    @cached_property
+    def _members(self) -> np.ndarray:
+        """(N, K) float32, 1 where an example is of a class."""
+        return np.eye(len(self.bias), dtype=np.float32)[self.classes]
 
 
 def normalised(embeddings: np.ndarray, centre: np.ndarray) -> np.ndarray:
