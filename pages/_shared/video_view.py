@@ -9,9 +9,10 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from fer_core import labels
+from fer_core.imaging import detectors
 from fer_core.inference import video
 from fer_core.inference.video_people import Person, Summary
-from pages._shared import address, charts, errors, words
+from pages._shared import address, charts, errors, resources, words
 from pages._shared.video_results import Kept
 
 A_PAGE = 4
@@ -265,13 +266,16 @@ def _legend(names: list[str]) -> None:
 
 
 def _facts(summary: Summary) -> str:
+    # Either may be gone since.
+    card, known = resources.models().get(summary.model), detectors.DETECTORS.get(summary.detector)
+    model, detector = card.title if card else summary.model, known.title if known else summary.detector
     parts: list[Any] = [
         video.clock(summary.seconds),
         f"{summary.width} × {summary.height} px",
         words.many(summary.frames, "frame"),
         words.many(len(summary.people), "face"),
         "with its sound" if summary.sound else "no sound",
-        f"read in {words.duration(summary.took)} by {summary.model} with {summary.detector}",
+        f"read in {words.duration(summary.took)} by “{model}” with {detector}",
     ]
     return ", ".join(parts)
 
