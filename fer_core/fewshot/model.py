@@ -1,5 +1,6 @@
 """A taught model in the library: the network of its base, a head, and a card that says so."""
 
+import errno
 import os
 import secrets
 import shutil
@@ -18,6 +19,9 @@ from fer_core.zoo.head import Head
 
 SPEC = "taught"
 """What stands for a network on the card of a taught model."""
+
+_TAKEN_MEANWHILE = (errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY)
+"""What a rename says where somebody else was quicker; a full disk says otherwise."""
 
 
 def bases() -> list[Card]:
@@ -82,13 +86,13 @@ def store(card: Card, head: Head, predictor: Predictor, made_of: str) -> Card:
             os.rename(destination, gone)
         os.rename(part, destination)
     except OSError as error:
-        if destination.exists() and not gone.exists():
+        if gone.exists() and not destination.exists():
+            os.rename(gone, destination)
+        if error.errno in _TAKEN_MEANWHILE:
             raise Conflict(
                 f"A model is taught by one at a time. Received: {card.id}, which somebody else is teaching. "
                 "Try again."
             ) from error
-        if gone.exists():
-            os.rename(gone, destination)
         raise StorageError(
             f"A model needs room in the workspace. Received: {error.strerror}. Free some space and retry."
         ) from error

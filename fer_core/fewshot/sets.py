@@ -145,10 +145,11 @@ def usable(name: str) -> str:
         raise BadInput(
             f"A class has a name of letters or digits, at most {LONGEST_NAME} long. Received: {name!r}."
         )
-    if spelt == labels.UNKNOWN:
+    if spelt in (labels.UNKNOWN, labels.UNSURE):
         raise BadInput(
-            f"{labels.UNKNOWN!r} is what the model says of faces like none of the examples. "
-            "Received: a class of that name. Choose another."
+            f"{labels.UNKNOWN!r} is what the model says of faces like none of the examples, "
+            f"{labels.UNSURE!r} what people say of faces that they cannot tell. "
+            f"Received: a class of that name, {name!r}. Choose another."
         )
     return spelt
 
