@@ -280,3 +280,35 @@ def test_mean_distances_leave_out_a_photo_with_itself():
     distances = np.array([[0, 1, 2], [1, 0, 4], [2, 4, 0]], np.float32)
     means = teach_look.class_distances(distances, np.array([0, 0, 1]), 2)
     assert means[0].tolist() == [1, 3] and means[1, 0] == 3 and np.isnan(means[1, 1])
+
+
+def test_a_picture_that_is_gone_can_be_removed_and_a_damaged_set_too(moods, monkeypatch):
+    tiles = []
+    monkeypatch.setattr(gallery, "draw", lambda drawn, key, **options: tiles.extend(drawn) or [])
+    (example,) = classes.add_crops(moods, "gleeful", list(faces("happy", 1, 70))).taken
+    (classes.load(moods).folder / example.file).unlink()
+    app = opened(set=moods)
+    assert f"{example.file}" in text(app) and "Traceback" not in text(app)
+    assert [tile["caption"] for tile in tiles].count("picture gone") == 1 and len(tiles) == 8
+    app.session_state["teach closer"] = example.id
+    press(run(app), "Remove this photo")
+    assert counts(moods)["gleeful"] == 4 and "left out in turn" in text(app)
+
+    (classes.load(moods).folder / "set.json").write_text("{")
+    app = opened(set=moods)
+    assert "set.json" in text(app) and "Traceback" not in text(app)
+    press(app, "Delete for good")
+    assert "**1. " in text(app) and classes.all_sets() == []
+
+
+def test_a_class_that_is_full_refuses_the_rest(moods, monkeypatch):
+    monkeypatch.setattr("fer_core.fewshot.classes.MOST_EXAMPLES", 5)
+    app = opened(set=moods)
+    app.session_state[f"teach open {moods}"] = "gleeful"
+    run(app)
+    files = [(name, encode_png(face), "image/png") for name, face in faces("happy", 3, 40)]
+    drop(app, "Photos of “gleeful”", *files)
+    if [one for one in app.button if one.label.startswith("Take the whole picture")]:
+        press(app, next(one.label for one in app.button if one.label.startswith("Take the whole picture")))
+    assert counts(moods)["gleeful"] == 5
+    assert text(app).count("a class has at most 5 examples") >= 1

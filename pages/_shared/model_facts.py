@@ -29,9 +29,11 @@ def show(card: Card) -> None:
 
 def _made(card: Card) -> dict[str, str]:
     """How it came to be; of a taught model also how its base did."""
-    training = card.training
-    taught = _taught(training["taught"]) if "taught" in training else {}
-    return {**taught, **(_told(card) if "imported" in training else _recorded(card))}
+    learnt = _told(card) if "imported" in card.training else _recorded(card)
+    if "taught" not in card.training:
+        return learnt
+    of_base = {f"Its base: {name[:1].lower()}{name[1:]}": said for name, said in learnt.items()}
+    return {**_taught(card.training["taught"]), **of_base}
 
 
 def _taught(record: dict) -> dict[str, str]:

@@ -5,6 +5,7 @@ import html
 import streamlit as st
 
 from fer_core import labels
+from fer_core.errors import StorageError
 from fer_core.fewshot import classes, crops
 from fer_core.fewshot.sets import LONGEST_NAME, Class, ClassSet, Example
 from fer_core.fewshot.teach import Look, Place
@@ -113,7 +114,9 @@ def _number(example: Example) -> int:
 
 
 def _tile(class_set: ClassSet, number: int, example: Example, name: str, place: Place | None) -> dict:
-    caption = ""
+    caption, shown = "", _shown(class_set, example)
+    if not shown:
+        caption = "picture gone"
     if place is not None and place.other_distance is not None:
         own = "–" if place.own_distance is None else f"{place.own_distance:.2f}"
         caption = f"{own} · {place.other_distance:.2f}"
@@ -121,7 +124,7 @@ def _tile(class_set: ClassSet, number: int, example: Example, name: str, place: 
             caption += f"\nlike {place.confuses}"
     return {
         "id": number,
-        "src": _thumbnail(str(class_set.folder), example.id),
+        "src": shown,
         "alt": f"{example.source}, {name}" + (f", {sentence(place)}" if place and place.confuses else ""),
         "title": example.source,
         "caption": caption,
@@ -134,12 +137,17 @@ def sentence(place: Place) -> str:
     return f"looks more like {place.confuses} than {place.class_name}"
 
 
-@st.cache_data(max_entries=2000, show_spinner=False)
-def _thumbnail(folder: str, example_id: str) -> str:
-    set_id = folder.replace("\\", "/").rsplit("/", 1)[-1]
-    class_set = classes.load(set_id)
-    example = next(e for _, e in class_set.examples if e.id == example_id)
-    return gallery.address(encode_png(crops.picture(class_set, example)))
+def _shown(class_set: ClassSet, example: Example) -> str:
+    """Its picture as a data: address; "" where that is gone, so that the example can be removed."""
+    try:
+        return _thumbnail(str(class_set.folder), example.id, class_set, example)
+    except StorageError:
+        return ""
+
+
+@st.cache_data(max_entries=4000, show_spinner=False)
+def _thumbnail(folder: str, example_id: str, _class_set: ClassSet, _example: Example) -> str:
+    return gallery.address(encode_png(crops.picture(_class_set, _example)))
 
 
 def _closer(example_id: str | None) -> None:
@@ -196,7 +204,7 @@ def _words(place: Place | None) -> list[str]:
 def _side_by_side(class_set: ClassSet, shown: list[tuple[Example, str]]) -> str:
     """Up to three pictures in one row, on a phone too."""
     figures = [
-        f'<figure style="margin:0;min-width:0"><img src="{_thumbnail(str(class_set.folder), example.id)}" '
+        f'<figure style="margin:0;min-width:0"><img src="{_shown(class_set, example)}" '
         f'alt="{html.escape(said, quote=True)}" style="width:100%;border-radius:6px">'
         '<figcaption style="font-size:.85em;opacity:.8;overflow-wrap:anywhere">'
         f"{html.escape(said)}</figcaption></figure>"

@@ -1,9 +1,10 @@
 """Photos on their way into a class: from files, the camera or a dataset, with what became of each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from fer_core.dataset import browse
 from fer_core.dataset.browse import Filter
@@ -13,7 +14,7 @@ from fer_core.fewshot.classes import NO_FACE, Added
 from fer_core.fewshot.crops import SIDE
 from fer_core.fewshot.sets import MOST_EXAMPLES, Class, ClassSet
 from fer_core.imaging.decode import decode_image, encode_png
-from pages._shared import errors, resources, words
+from pages._shared import errors, resources, tray, words
 
 _WAYS = ("Files", "Camera", "Dataset")
 _LISTED = 5
@@ -53,7 +54,7 @@ def ask(class_set: ClassSet, one: Class) -> None:
             "For many at once: “Teach with this face” on the page Live."
         )
         if shot is not None:
-            _photos(class_set, one, [(f"camera {turn + 1}", shot.getvalue())])
+            _photos(class_set, one, [shot], name=f"camera {turn + 1}")
     elif way == "Dataset":
         with errors.guard():
             _from_dataset(class_set, one)
@@ -66,7 +67,7 @@ def ask(class_set: ClassSet, one: Class) -> None:
             help=f"1 to 8 are enough; at most {MOST_EXAMPLES}. Of each photo the largest face is taken.",
         )
         if files:
-            _photos(class_set, one, [(file.name, file.getvalue()) for file in files])
+            _photos(class_set, one, files)
     st.caption(words.kept_faces())
 
 
@@ -84,7 +85,7 @@ def outcome(class_set: ClassSet, one: Class) -> None:
             key=f"whole {class_set.id} {one.name}",
             help="Where no face was found: for faces that are cut out already, or drawn ones.",
         ):
-            _photos(class_set, one, said.faceless, whole=True)
+            _taken(class_set, one, said.faceless, count=len(said.faceless), whole=True)
         st.button(
             "OK",
             type="tertiary",
@@ -98,11 +99,28 @@ def outcome(class_set: ClassSet, one: Class) -> None:
             st.markdown("\n".join(lines))
 
 
-def _photos(
-    class_set: ClassSet, one: Class, photos: Sequence[tuple[str, bytes]], whole: bool = False
+def _photos(class_set: ClassSet, one: Class, uploads: Sequence[UploadedFile], name: str = "") -> None:
+    """Add uploads, one in memory at a time, and drop them."""
+
+    def read() -> Iterator[tuple[str, bytes]]:
+        for upload in uploads:
+            yield name or upload.name, upload.getvalue()
+        for upload in uploads:
+            tray.release(upload)
+
+    _taken(class_set, one, read(), count=len(uploads))
+
+
+def _taken(
+    class_set: ClassSet,
+    one: Class,
+    photos: Iterable[tuple[str, bytes]],
+    *,
+    count: int = 1,
+    whole: bool = False,
 ) -> None:
     """Add photos one by one, so that each is judged by itself and what is done stays done."""
-    progress = st.progress(0.0, f"Looking at {words.many(len(photos), 'photo')}…")
+    progress = st.progress(0.0, f"Looking at {words.many(count, 'photo')}…")
     taken, faceless = 0, []
     refused: list[tuple[str, str]] = []
     notes: list[str] = []
@@ -114,7 +132,7 @@ def _photos(
         if any(reason == NO_FACE for _, reason in added.refused):
             # As small as a whole picture is kept.
             faceless.append((name, encode_png(decode_image(data, max_side=SIDE))))
-        progress.progress(done / len(photos), f"{done} of {words.many(len(photos), 'photo')}")
+        progress.progress(min(done / count, 1.0), f"{done} of {words.many(count, 'photo')}")
     _say(class_set, one, Outcome(taken, tuple(refused), tuple(notes), tuple(faceless)))
 
 

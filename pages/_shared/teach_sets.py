@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from fer_core.errors import NotFound
+from fer_core.errors import NotFound, StorageError
 from fer_core.fewshot import classes, sharing
 from fer_core.fewshot.sets import LONGEST_NAME, MOST_CLASSES, ClassSet
 from fer_core.zoo import library
@@ -24,9 +24,7 @@ def choose() -> str | None:
     found = {one.id: one for one in classes.all_sets()}
     asked = st.query_params.get("set")
     if asked is not None and asked not in found:
-        # A damaged set says what is wrong with it; one that is gone leaves the others.
-        with errors.guard():
-            classes.load(asked)
+        _not_here(asked, bool(found))
     if not found:
         st.query_params.pop("set", None)
         _begin()
@@ -40,6 +38,23 @@ def choose() -> str | None:
         with st.popover("More", icon=":material/more_horiz:", help="Rename, take along, delete"):
             _more(found[chosen])
     return chosen
+
+
+def _not_here(set_id: str, others: bool) -> None:
+    """Why the set that the address asks for cannot be shown."""
+    try:
+        classes.load(set_id)
+    except NotFound:
+        # With others there, the box that chooses among them says so.
+        if not others:
+            st.warning("The class set that the address asks for is not here any more.")
+    except StorageError as error:
+        st.error(errors.plain(str(error)))
+        with st.popover("Delete it", icon=":material/delete_forever:"):
+            if st.button("Delete for good", key="delete the damaged set"):
+                classes.delete(set_id)
+                address.go()
+                st.rerun()
 
 
 def missing(class_set: ClassSet) -> str:

@@ -131,13 +131,18 @@ def current() -> Tray:
 
 
 def take_in(tray: Tray, uploads: Iterable[UploadedFile]) -> None:
-    """Move uploads into the tray. Streamlit's own copy, which it would keep for the session, is dropped."""
-    context = get_script_run_ctx()
+    """Move uploads into the tray."""
     for upload in uploads:
         tray.add(upload.name, upload.getvalue())
-        remove = getattr(context and context.uploaded_file_mgr, "remove_file", None)
-        if context and remove:
-            remove(context.session_id, upload.file_id)
+        release(upload)
+
+
+def release(upload: UploadedFile) -> None:
+    """Drop Streamlit's own copy of an upload, which it would keep for the session."""
+    context = get_script_run_ctx()
+    remove = getattr(context and context.uploaded_file_mgr, "remove_file", None)
+    if context and remove:
+        remove(context.session_id, upload.file_id)
 
 
 def csv(results: Iterable[PhotoResult]) -> bytes:
