@@ -17,8 +17,8 @@ ALIKE = 4
 """Images of a class in a batch, at least (their K): fewer classes take part where the batch is small."""
 SOFTNESS = 0.1
 """How much nearer, in units of `verification.distances`, an image's own class must be before the soft margin
-is content. Their distances have no bound and need none; ours end at 1. Chosen on JAFFE by subject
-(benchmarks/fewshot.py)."""
+is content. Their distances have no bound and need none; ours end at 1. Ours: on JAFFE 0.03 was no better, on
+FER2013 0.3 and 0.5 were not either."""
 
 
 class TripletBatches(keras.utils.PyDataset):

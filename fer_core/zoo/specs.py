@@ -397,8 +397,8 @@ SIAMESE = ModelSpec(
 SIAMESE_TRIPLET = ModelSpec(
     id="siamese_triplet",
     title="Face embedding (triplets)",
-    summary="Learns from the hardest triplets of each batch which faces show the same expression: small, "
-    "quick, and better on new people than the siamese network.",
+    summary="Learns from the hardest triplets of each batch which faces show the same expression: small and "
+    "quick; it begins best from the features of a mini-Xception model.",
     source="Hermans, Beyer & Leibe 2017, In Defense of the Triplet Loss, arXiv:1703.07737",
     input=InputSpec(height=48, width=48, channels=1),
     builder="fer_core.zoo.networks.face_embedding:build",
