@@ -1,16 +1,20 @@
 """The training loop itself, in this process."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from fer_core import labels
+from fer_core.errors import BadInput
 from fer_core.imaging import landmarks
 from fer_core.training import augmentation, objectives, schedule, trainer
 from fer_core.training.batches import Batches, Data
 from fer_core.training.config import Augmentation, TrainingConfig
 from fer_core.training.targets import Split
+from fer_core.zoo import specs
 from fer_core.zoo.specs import EXPRESSION
 
 keras = pytest.importorskip("keras")
@@ -77,6 +81,34 @@ def test_a_running_mean_of_the_weights_is_what_comes_out_and_a_resumed_run_has_t
     assert rest[-1]["val_loss"] == pytest.approx(curve[-1]["val_loss"], abs=1e-6)
     for a, b in zip(straight.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+def test_a_pupil_learns_what_only_its_teacher_knows(tmp_path, monkeypatch):
+    teacher, _, _ = fit(tmp_path / "teacher", config(epochs=12, learning_rate=0.05))
+    teacher.save(tmp_path / "model.keras")
+    card = SimpleNamespace(labels=labels.get("fer7"), input=specs.MINI_XCEPTION.input)
+    entry = SimpleNamespace(card=card, folder=tmp_path)
+    monkeypatch.setattr("fer_core.training.distillation.library.find", lambda model: entry)
+    images, held_out, pupil = data(64), data(32, 1), network()
+    images.split.targets[:] = 0.5
+    settings = config(epochs=12, learning_rate=0.05, teacher="t", teacher_share=1.0)
+    (tmp_path / "run").mkdir()
+    told: list[dict] = []
+    trainer.fit(pupil, images, held_out, settings, EXPRESSION, tmp_path / "run", told.append, lambda: False)
+    answers = pupil.predict_on_batch(held_out.images.astype(np.float32))
+    assert (answers.argmax(axis=1) == held_out.split.targets.argmax(axis=1)).mean() > 0.9
+    losses = [event["loss"] for event in told if event["kind"] == "epoch"]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_a_teacher_of_other_classes_is_refused(tmp_path, monkeypatch):
+    card = SimpleNamespace(labels=labels.get("ferplus8"), input=specs.MINI_XCEPTION.input)
+    monkeypatch.setattr(
+        "fer_core.training.distillation.library.find",
+        lambda model: SimpleNamespace(card=card, folder=tmp_path),
+    )
+    with pytest.raises(BadInput, match="A teacher is a trained network"):
+        fit(tmp_path / "run", config(teacher="t"))
 
 
 def test_the_best_epoch_by_validation_is_what_remains(tmp_path):

@@ -91,6 +91,8 @@ class TrainingConfig:
         early_stopping: epochs without a better validation figure after which training ends; 0 never.
         second_head: weight of a head that learns the other kind of target beside the main one and is
             dropped after training (votes beside labels, labels beside votes); 0 is without.
+        teacher: id of a model whose answers are learned beside the targets; None is without.
+        teacher_share: how much of the loss those answers are.
         affect_loss: what a network of valence and arousal minimises: "ccc" (one minus the concordance
             correlation) or "mse".
         similarity_loss: what a network of similarity compares: "contrastive" pairs, or "triplet", the
@@ -138,6 +140,8 @@ class TrainingConfig:
     class_weights: str = "none"
     early_stopping: int = 0
     second_head: float = 0.0
+    teacher: str | None = None
+    teacher_share: float = 0.7
     affect_loss: str = "ccc"
     similarity_loss: str = "contrastive"
     pairs: int = 2000
@@ -183,6 +187,9 @@ class TrainingConfig:
                 "class_weights must be none or balanced": self.class_weights in ("none", "balanced"),
                 "early_stopping must be 0 to 10,000": 0 <= self.early_stopping <= 10_000,
                 "second_head must be 0 to 10": 0 <= self.second_head <= 10,
+                "teacher_share must be 0 to 1": 0 <= self.teacher_share <= 1,
+                "only networks of expressions have a teacher": self.teacher is None
+                or (spec.task is specs.EXPRESSION and not spec.input.landmarks),
                 "affect_loss must be ccc or mse": self.affect_loss in ("ccc", "mse"),
                 "similarity_loss must be contrastive or triplet": self.similarity_loss
                 in ("contrastive", "triplet"),

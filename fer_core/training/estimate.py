@@ -90,6 +90,7 @@ def key(config: TrainingConfig) -> str:
         "input": asdict(config.input),
         "frozen": bool(config.frozen_epochs),
         "second_head": bool(config.second_head),
+        "teacher": config.teacher,
     }
     content = json.dumps([SCHEMA_VERSION, settings, switched, more], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:32]

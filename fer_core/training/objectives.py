@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from fer_core.evaluation import affect, metrics, verification
-from fer_core.training import affect_loss, pairs, triplets
+from fer_core.training import affect_loss, distillation, pairs, triplets
 from fer_core.training.batches import Batches, Data
 from fer_core.training.config import TrainingConfig
 from fer_core.zoo import calibration
@@ -44,10 +44,14 @@ def of(task: Task, network: keras.Model, train: Data, validation: Data, config: 
 
 
 def _expression(network: keras.Model, train: Data, validation: Data, config: TrainingConfig) -> Objective:
-    model, second = _uncompiled(network), train.split.second
+    second, weight = train.split.second, 1.0
+    model = _uncompiled(network)
+    if config.teacher:
+        model = keras.Model(network.inputs, distillation.told(network, config))
+        weight -= config.teacher_share
     if second is not None:
         head = keras.layers.Dense(second.shape[1], activation="softmax", name="second_head", dtype="float32")
-        model = keras.Model(network.inputs, [network.output, head(network.get_layer("embedding").output)])
+        model = keras.Model(network.inputs, [model.output, head(network.get_layer("embedding").output)])
     truth = validation.split.targets.argmax(axis=1)
 
     def measure(answers: np.ndarray) -> dict[str, float]:
@@ -62,7 +66,7 @@ def _expression(network: keras.Model, train: Data, validation: Data, config: Tra
         Batches(train, config),
         losses,
         measure,
-        [1.0, config.second_head][: len(losses)],
+        [weight, config.second_head][: len(losses)],
         lambda: [keras.metrics.CategoricalAccuracy(name="accuracy"), MacroF1(classes)],
     )
 

@@ -150,6 +150,8 @@ def start(config: TrainingConfig) -> Run:
         raise Conflict(
             f"A model's name is given once. Received: {config.name!r}. Choose another or delete it."
         )
+    if config.teacher:
+        library.find(config.teacher)
     if config.start_from and not (library.find(config.start_from).folder / "model.keras").exists():
         raise BadInput(
             f"Training starts from a model with a model.keras. Received: {config.start_from}, without one. "

@@ -107,7 +107,7 @@ def compile_phase(
     objective.model.compile(
         optimizer,
         objective.losses[0] if single else objective.losses,
-        loss_weights=None if single else objective.weights,
+        loss_weights=objective.weights,
         metrics=objective.metrics() if single else [objective.metrics(), []],
     )
 

@@ -212,10 +212,19 @@ def _choices(spec: ModelSpec, frame: pd.DataFrame, dataset: Dataset) -> Choices:
         for entry in library.entries()
         if entry.card and entry.card.spec == spec.id and (entry.folder / "model.keras").exists()
     }
+    teachers = {
+        entry.id: (entry.card.title, entry.card.labels.names)
+        for entry in library.entries()
+        if entry.card
+        and (entry.card.task, entry.card.input) == (spec.task.id, spec.input)
+        and not spec.input.landmarks
+        and (entry.folder / "model.keras").exists()
+    }
     return Choices(
         {kind: train_checks.fitting(names, dataset) for kind, names in seen.items()},
         spec.pretrained is not None and pretrained.source(spec).kind != "none",
         models,
+        teachers,
         _gpus(),
     )
 

@@ -32,12 +32,14 @@ class Choices:
         label_sets: for each kind of target ("labels", "votes") that the dataset has, the label sets that fit.
         pretrained: whether weights that somebody else trained can be had for the network now.
         models: titles of the models of this network by id: training can start from them.
+        teachers: titles of the models of expressions by id that are fed the same pictures, and their classes.
         gpus: names of this machine's GPUs.
     """
 
     label_sets: Mapping[str, Sequence[str]]
     pretrained: bool
     models: Mapping[str, str]
+    teachers: Mapping[str, tuple[str, tuple[str, ...]]]
     gpus: Sequence[str]
 
 
@@ -198,6 +200,35 @@ def _truth(fields: Fields, spec: ModelSpec, choices: Choices, columns: Iterator[
                 "dropped afterwards. 0 is without.",
                 2.0,
                 0.1,
+            )
+    _teacher(fields, choices, columns)
+
+
+def _teacher(fields: Fields, choices: Choices, columns: Iterator[Any]) -> None:
+    """A model that it learns from, among those that give the same answers to the same pictures."""
+    names = labels.get(fields.values["label_set"]).names
+    teachers = {model: title for model, (title, classes) in choices.teachers.items() if classes == names}
+    fields.values["teacher"] = None
+    if not teachers:
+        return
+    with next(columns):
+        fields.one(
+            "teacher",
+            "Learns from a model, too",
+            ["", *teachers],
+            lambda model: teachers.get(model, "no"),
+            "A small network learns more from the answers of a better one (distillation): it is told how "
+            "alike expressions look, not only which one it is. Takes the time of both networks.",
+        )
+    fields.values["teacher"] = fields.values["teacher"] or None
+    if fields.values["teacher"]:
+        with next(columns):
+            fields.share(
+                "teacher_share",
+                "How much it listens",
+                "Part of what it learns that comes from the model; the rest comes from labels or votes.",
+                1.0,
+                0.05,
             )
 
 
