@@ -101,12 +101,10 @@ def taught(base: str, photos: list[bytes], rounds: int, last: bool) -> list[floa
 
 
 def put(set_id: str, given: Sequence[tuple[int, bytes]]) -> None:
-    """Photos into their classes, a class at a time, as they are dropped."""
-    for number in range(CLASSES):
-        mine = [(f"{place}.jpg", data) for place, data in given if place % CLASSES == number]
-        if mine:
-            added = classes.add(set_id, f"mood {number}", mine)
-            assert len(added.taken) == len(mine), added
+    """Photos into their classes one by one, as the page and the command do."""
+    for place, data in given:
+        added = classes.add(set_id, f"mood {place % CLASSES}", [(f"{place}.jpg", data)])
+        assert len(added.taken) == 1, added
 
 
 @contextmanager

@@ -195,6 +195,11 @@ def test_the_cameras_face_of_the_last_seconds_becomes_several_examples(monkeypat
     widget(app.button, "Add").click().run()
     assert "is in 'glad' already" in app.warning[0].value.replace("\\", "")
     assert len(classes.load(made.id).examples) == 3
+    # What was chosen is deleted meanwhile: then a new one is asked for.
+    classes.create("Others", library.DEFAULT)
+    classes.delete(made.id)
+    assert not app.run().error and widget(app.selectbox, "Class set").value == "others"
+    assert widget(app.text_input, "Name of the class")
 
 
 def test_the_face_that_was_read_wrongly_is_taught_from_the_photo_as_it_came(monkeypatch):

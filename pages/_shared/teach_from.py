@@ -1,6 +1,6 @@
 """“Teach with these”: faces from any page into a class of a class set."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,24 +94,22 @@ def faces(
 def _asked(key: str, put: Put, card: Card | None) -> Done | None:
     """Which set and which class; once the visitor has said so, what became of the faces."""
     known = {one.id: one for one in classes.all_sets()}
-    chosen = st.selectbox(
-        "Class set",
-        [*known, _NEW],
-        format_func=lambda set_id: known[set_id].title if set_id else "A new one…",
-        key=f"teach set {key}",
-    )
+    chosen = _NEW
+    if known:
+        titles = {one.id: one.title for one in known.values()}
+        chosen = _choice("Class set", titles, f"teach set {key}")
     if not chosen:
-        st.text_input("Name of the class set", key=f"teach title {key}")
+        title = f"teach title {key}"
+        st.text_input(
+            "Name of the class set", placeholder="Moods in class", max_chars=2 * LONGEST_NAME, key=title
+        )
     name = _NEW
     if chosen and known[chosen].names:
-        name = st.selectbox(
-            "Class",
-            [*known[chosen].names, _NEW],
-            format_func=lambda name: name or "A new one…",
-            key=f"teach class {key} {chosen}",
-        )
+        name = _choice("Class", {name: name for name in known[chosen].names}, f"teach class {key} {chosen}")
     if not name:
-        st.text_input("Name of the class", max_chars=LONGEST_NAME, key=f"teach name {key}")
+        st.text_input(
+            "Name of the class", placeholder="bored", max_chars=LONGEST_NAME, key=f"teach name {key}"
+        )
     st.caption(words.kept_faces())
     st.button("Add", type="primary", key=f"teach add {key}", on_click=_add, args=(key, put, card))
     done = st.session_state.pop(f"teach done {key}", None)
@@ -121,10 +119,19 @@ def _asked(key: str, put: Put, card: Card | None) -> Done | None:
     return done
 
 
+def _choice(label: str, titles: Mapping[str, str], key: str) -> str:
+    """One of what there is, or _NEW."""
+    options = [*titles, _NEW]
+    if st.session_state.get(key, _NEW) not in options:
+        # Deleted or renamed since.
+        del st.session_state[key]
+    return st.selectbox(label, options, format_func=lambda one: titles.get(one, "A new one…"), key=key)
+
+
 def _add(key: str, put: Put, card: Card | None) -> None:
     """Put the faces where the fields say, and let the fields say so the next time, too."""
     said = st.session_state
-    chosen = said[f"teach set {key}"]
+    chosen = said.get(f"teach set {key}", _NEW)
     name = said.get(f"teach class {key} {chosen}") or said.get(f"teach name {key}", "")
     try:
         set_id = chosen or classes.create(said.get(f"teach title {key}", ""), _base(card)).id

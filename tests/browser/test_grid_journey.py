@@ -4,6 +4,7 @@ import sqlite3
 import time
 
 import pytest
+from playwright.sync_api import expect
 
 from fer_core.dataset import ledger
 from fer_core.dataset.store import Store
@@ -117,6 +118,20 @@ def test_a_rectangle_marks_a_key_labels_and_z_takes_back(grid):
     grid.page.keyboard.press("z")
     grid.settled()
     assert grid.labels() == {}
+
+
+def test_marked_pictures_are_taught_from_and_no_letter_of_a_name_labels_them(grid):
+    page = grid.open().named().page
+    grid.draw(0, 2)
+    page.get_by_role("button", name="Teach with these").click()
+    expect(page.get_by_text("3 pictures as examples")).to_be_visible()
+    for field, typed in (("Name of the class set", "Moods 123"), ("Name of the class", "bored 5z")):
+        page.get_by_role("textbox", name=field, exact=True).press_sequentially(typed)
+        page.keyboard.press("Tab")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("heading", name="Teach")).to_be_visible()
+    expect(page.get_by_text("bored 5z · 3 photos")).to_be_visible()
+    assert "set=moods-123" in page.url and grid.labels() == {}
 
 
 def test_a_key_that_is_held_down_labels_once(grid):
