@@ -99,7 +99,7 @@ def _grid(class_set: ClassSet, one: Class, places: dict[str, Place]) -> None:
         for number, example in by_number.items()
     ]
     chosen = gallery.draw(
-        tiles, key, on_open=lambda number: _closer(by_number[number].id), choosing=True, size=92
+        tiles, key, on_open=lambda number: _closer(by_number[number].id), choosing=True, size=88
     )
     if chosen:
         _act(class_set, one, [by_number[number].id for number in chosen], key)
@@ -128,7 +128,7 @@ def _tile(class_set: ClassSet, number: int, example: Example, name: str, place: 
         "alt": f"{example.source}, {name}" + (f", {sentence(place)}" if place and place.confuses else ""),
         "title": example.source,
         "caption": caption,
-        "colour": "#D55E00" if place and place.confuses else labels.colour(name),
+        "colour": labels.colour((place and place.confuses) or name),
     }
 
 
@@ -195,9 +195,11 @@ def _words(place: Place | None) -> list[str]:
     if place.confuses:
         said.append(f"It {sentence(place)}: is it in the right class, and is the face well cut out?")
     if place.answer is not None and place.probability is not None:
-        right = "also" if place.answer == place.class_name else "but"
-        sure = words.share(place.probability)
-        said.append(f"Left out of the teaching, it is {right} called {place.answer} ({sure}).")
+        called = f"called {place.answer} ({words.share(place.probability)})"
+        if place.answer != place.class_name:
+            said.append(f"Left out of the teaching, it is {called}.")
+        else:
+            said.append(f"All photos together still know it: left out of the teaching, it is {called}.")
     return said
 
 
