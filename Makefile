@@ -63,6 +63,7 @@ bench: $(VENV)/.ready-test
 ifdef FER_DATA
 	$(BIN)/python -m benchmarks.import_fer2013 --data $(FER_DATA)
 	$(BIN)/python -m benchmarks.duplicates --data $(FER_DATA)
+	$(BIN)/python -m benchmarks.peers --data $(FER_DATA)
 	$(BIN)/python -m benchmarks.detectors --data $(FER_DATA)
 	$(BIN)/python -m benchmarks.fewshot --data $(FER_DATA)
 	$(BIN)/python -m benchmarks.fewshot --data $(FER_DATA) --seed-shape
