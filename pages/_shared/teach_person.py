@@ -14,8 +14,8 @@ _MOST = 8
 
 _MEASURED = (
     "Measured on JAFFE, ten women in one studio: with one neutral photo, the two models that come with FER "
-    "Studio name 53 % of her other photos instead of 41 (12 ± 8 points more), and 65 % instead of 51 (14 ± 14 "
-    "more). With a photo of another woman it is 4 ± 7 and 3 ± 8 more: most of it is owed to the person."
+    "Studio name 53 % of her other photos instead of 41 (12 ± 8 points more), and 65 % instead of 51 (14 ± "
+    "14 more). With a photo of another woman it is 4 ± 7 and 3 ± 8 more: most of it is owed to the person."
 )
 """By benchmarks.personal."""
 
