@@ -151,8 +151,10 @@ def told(seen: dict[str, list[dict]]) -> str:
     """The delays of one visit, ms."""
     numbers = {kind: [read(row["grey"]) for row in rows] for kind, rows in seen.items()}
     straight = [(n, row) for n, row in zip(numbers["local"], seen["local"], strict=True) if n is not None]
-    ages, behind = [], []
+    ages, behind, different = [], [], 0
+    before = None
     for number, row in zip(numbers["remote"], seen["remote"], strict=True):
+        different, before = different + (number != before), number
         # The loop is ten seconds long: its last turn is meant.
         same = [one for n, one in straight if n == number and 0 < row["shown"] - one["shown"] < 5e3]
         if same:
@@ -160,12 +162,12 @@ def told(seen: dict[str, list[dict]]) -> str:
             ages.append(row["shown"] - same[-1]["captured"])
     unread = numbers["remote"].count(None) / max(1, len(numbers["remote"]))
     shown = [row["shown"] for row in seen["remote"]]
-    rate = (len(shown) - 1) / (shown[-1] - shown[0]) * 1e3
+    rate = different / (shown[-1] - shown[0]) * 1e3
     (age, old), (late, very) = (np.percentile(values, [50, 95]) for values in (ages, behind))
     return (
         f"camera to screen {age:.0f} ms (95 %: {old:.0f}), behind the camera's own picture {late:.0f} ms "
         f"(95 %: {very:.0f}); at most {TARGET:.0f} ms for {np.mean(np.array(ages) <= TARGET):.1%} of "
-        f"{len(ages)} frames, {rate:.1f} shown a second, {unread:.1%} without a readable number"
+        f"{len(ages)} frames, {rate:.1f} different ones a second, {unread:.1%} without a readable number"
     )
 
 
