@@ -153,7 +153,7 @@ def truth(frame: pd.DataFrame, kind: str, label_set: LabelSet, known: Collection
     if not usable.any():
         raise BadInput(
             f"Model and dataset must share classes. Received: {', '.join(label_set.names)} "
-            f"and {', '.join(sorted(known)) or 'no ' + kind}."
+            f"and {', '.join(sorted(known)) or 'no ' + kind}. Choose a dataset with some of the model's."
         )
     outside = pd.Series(answers[~usable]).replace("", "no answer").value_counts()
     index = np.array([shared.names.index(a) for a in answers[usable]], np.int64)

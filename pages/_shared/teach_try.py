@@ -26,6 +26,8 @@ _STRANGE = (
     "answer off under “How it works inside”."
 )
 
+_NEEDS = "On a dataset with pictures that are labelled so: two of these classes or more."
+
 _FACES = 6
 """Faces of one photo whose bars are shown."""
 
@@ -126,7 +128,8 @@ def links(card: Card) -> None:
     }
     with st.container(horizontal=True):
         for label, page in places.items():
-            if st.button(label, key=f"{label} {card.id}"):
+            help = _NEEDS if page == "evaluate" else None
+            if st.button(label, key=f"{label} {card.id}", help=help):
                 st.switch_page(f"pages/{page}.py", query_params={"model": card.id})
 
 
