@@ -222,9 +222,5 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    try:
-        data = options.file.read_bytes()
-    except OSError as error:
-        raise BadInput(f"A set is a file to read. Received: {options.file} ({error.strerror}).") from error
-    print(f"set {sharing.taken_in(data).id}")
+    print(f"set {sharing.taken_in(options.file).id}")
     return 0

@@ -4,6 +4,7 @@ import io
 import json
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 from fer_core.errors import BadInput, FerError, NotFound
 from fer_core.fewshot import classes, crops
@@ -35,17 +36,20 @@ def exported(set_id: str) -> bytes:
     return buffer.getvalue()
 
 
-def taken_in(data: bytes) -> ClassSet:
+def taken_in(data: bytes | Path) -> ClassSet:
     """A new set from what `exported` made, here or elsewhere; whole or not at all.
 
     A base that is not here is replaced by the default model.
+
+    Args:
+        data: the zip's bytes, or where it lies.
 
     Raises:
         BadInput: it is no such zip, or one that breaks its rules.
         StorageError: it cannot be written.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(data if isinstance(data, Path) else io.BytesIO(data)) as archive:
             found, pictures = _read(archive)
     # A damaged zip raises nearly anything.
     except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, RuntimeError, EOFError) as error:
