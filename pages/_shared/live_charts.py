@@ -15,8 +15,8 @@ from fer_core.inference.circumplex import COORDINATES
 SPAN = 60
 """s"""
 
-_A_SECOND = 4
-"""Points drawn for each second: more cannot be told apart."""
+_A_SECOND = 2
+"""Points drawn for each second: more can hardly be told apart, and hold the video up (see `live_view`)."""
 
 _GAP = 1.5
 """s without the face after which its line is broken."""
@@ -39,7 +39,7 @@ def of_face(minute: pd.DataFrame, face: int, now: pd.Timestamp) -> pd.DataFrame:
         now: in UTC.
 
     Returns:
-        Its rows of the last minute, at most four a second, with the column "ago": s, at most 0.
+        Its rows of the last minute, at most two a second, with the column "ago": s, at most 0.
     """
     rows = minute[minute["face"] == face]
     ago = (rows["time"] - now).dt.total_seconds()

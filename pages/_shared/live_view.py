@@ -17,8 +17,9 @@ from pages._shared import address, doctor, errors, live_charts, live_still, reso
 from pages._shared.live_stage import Stage
 from pages._shared.webrtc import Link
 
-STATUS, CHARTS = 0.7, 1.0
-"""s between looks at what the session found."""
+STATUS, CHARTS = 1.0, 2.0
+"""s between looks at what the session found. Each look makes the browser pause, and it then holds the video
+back by as much: with looks every 0.7 and 1 s it came 80 ms later (benchmarks.live_browser)."""
 
 _DERIVED = (
     "Derived: the mean of the expressions' published places (Russell and Mehrabian 1977), each as probable "

@@ -106,7 +106,7 @@ class Server:
         return library in Path(f"/proc/{self.pid}/maps").read_text()
 
 
-def start(folder: Path) -> tuple[subprocess.Popen, Server]:
+def start(folder: Path, script: str = "app.py") -> tuple[subprocess.Popen, Server]:
     """Start the app on a free port, with an empty home and a workspace of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -115,7 +115,7 @@ def start(folder: Path) -> tuple[subprocess.Popen, Server]:
     environment = {k: v for k, v in os.environ.items() if k not in not_here}
     # A machine without a network has no other address than its own to send a camera's pictures to.
     environment |= {"FER_WORKSPACE": str(folder / "workspace"), "HOME": str(folder), LOOPBACK: "1"}
-    command = [sys.executable, "-c", _TELLING, "run", "app.py", "--server.headless", "true"]
+    command = [sys.executable, "-c", _TELLING, "run", script, "--server.headless", "true"]
     command += ["--server.address", "localhost", "--server.port", str(port)]
     told = folder / "server.log"
     with told.open("w") as log:
