@@ -279,7 +279,9 @@ function picture(tile, choosing) {
     const caption = document.createElement("figcaption")
     const dot = document.createElement("i")
     dot.style.background = tile.colour
-    caption.append(dot, tile.caption)
+    const text = document.createElement("span")
+    text.textContent = tile.caption
+    caption.append(dot, text)
     figure.append(caption)
   }
   return figure
