@@ -20,6 +20,9 @@ STEM = 32
 LEVELS = ((32, 3, False), (64, 4, True), (128, 3, True), (256, 3, True))
 """Filters, residual blocks, and whether the first of them halves the map."""
 
+MAPPED = 2
+"""The level whose map heat maps are made of: 5x5; the last one has 2x2."""
+
 SIDE = 99
 MEANS, RANGE = np.array([122.782, 117.001, 104.298]), 256.0
 """What dlib takes off red, green and blue, and what it divides them by. Source: input_rgb_image_sized."""
@@ -37,11 +40,12 @@ def build(input_shape: tuple[int, int, int], classes: int) -> keras.Model:
     x = layers.ReLU()(_convolution(x, 0, STEM, 7, 2, "valid"))
     x = layers.MaxPooling2D(3, strides=2)(x)
     position = 1
-    for filters, blocks, halves in LEVELS:
+    for level, (filters, blocks, halves) in enumerate(LEVELS):
         for block in range(blocks):
             x = _block(x, position, filters, halves and block == 0)
             position += 2
-    x = layers.Activation("linear", name="feature_map")(x)
+        if level == MAPPED:
+            x = layers.Activation("linear", name="feature_map")(x)
     x = layers.GlobalAveragePooling2D(name="embedding", dtype="float32")(x)
     x = layers.Dropout(DROPOUT)(x)
     probabilities = layers.Dense(classes, activation="softmax", name="probabilities", dtype="float32")(x)
