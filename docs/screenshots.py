@@ -19,6 +19,7 @@ import conftest  # noqa: E402 (the tests' server and browser, not a second copy 
 
 from fer_core.dataset import findings, ledger, practice, versions  # noqa: E402
 from fer_core.dataset.store import Store  # noqa: E402
+from fer_core.fewshot import classes, from_dataset  # noqa: E402
 from fer_core.imaging.decode import encode_png  # noqa: E402
 from fer_core.review import loop  # noqa: E402
 from fer_core.training import runs  # noqa: E402
@@ -50,6 +51,7 @@ def main() -> None:
             findings.check(store, practice.NAME)
             for view in ("pictures", "overview", "problems", "map"):
                 take(browser, f"{server.url}/datasets?view={view}", f"datasets-{view}", "light", 1280)
+            taught(browser, server.url, server.workspace, store)
             take(browser, f"{server.url}/train?view=new&network=landmark_cnn", "train-new", "light", 1280)
             run = trained(server.workspace)
             take(browser, f"{server.url}/train?run={run.id}", "train-run", "light", 1280)
@@ -58,6 +60,17 @@ def main() -> None:
         finally:
             process.terminate()
             process.wait(10)
+
+
+def taught(browser: Browser, url: str, workspace: Path, store: Store) -> None:
+    """The Teach page with three classes of six drawn faces."""
+    os.environ["FER_WORKSPACE"] = str(workspace)
+    class_set = classes.create("Moods in class", library.DEFAULT)
+    for name, label in (("bored", "neutral"), ("skeptical", "disgust"), ("delighted", "happy")):
+        classes.add_class(class_set.id, name)
+        faces = from_dataset.drawn(store, practice.NAME, label, 6)
+        from_dataset.add(store, practice.NAME, class_set.id, name, faces)
+    take(browser, f"{url}/teach?set={class_set.id}", "teach", "light", 1280, words="Use it everywhere")
 
 
 def trained(workspace: Path) -> runs.Run:
