@@ -348,10 +348,19 @@ SMALL_RESNET = ModelSpec(
     training=MappingProxyType({"learning_rate": 2e-3, "weight_decay": 1e-2, "weight_average": 0.999}),
 )
 
+MEDIUM_RESNET = replace(
+    SMALL_RESNET,
+    id="medium_resnet",
+    title="Medium ResNet",
+    summary="The small one with twice the filters: for many thousand faces and a patient machine.",
+    parameters=1_566_775,
+    options=MappingProxyType({"widths": (48, 96, 192)}),
+)
+
 FACE_RESNET = ModelSpec(
     id="face_resnet",
     title="Face ResNet",
-    summary="Begins with what dlib's network knows of three million faces: the most accurate for its size.",
+    summary="Begins with what dlib's network knows of three million faces: good after few epochs.",
     source="He et al. 2016, Deep Residual Learning, arXiv:1512.03385; weights: dlib's face recognition "
     "(King 2017, CC0)",
     input=InputSpec(height=48, width=48, channels=1),
@@ -434,6 +443,7 @@ SPECS: Mapping[str, ModelSpec] = MappingProxyType(
             AFFECT_CNN_VA,
             SIAMESE,
             SMALL_RESNET,
+            MEDIUM_RESNET,
             SIAMESE_TRIPLET,
             FACE_RESNET,
             *TRANSFER,
