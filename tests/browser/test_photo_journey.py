@@ -82,6 +82,8 @@ def test_without_a_face_the_whole_picture_is_offered_and_a_box_can_be_drawn(serv
     expect(visitor.get_by_alt_text("Your box on the photo")).to_be_visible()
     visitor.get_by_role("button", name="Read this face").click()
     expect(visitor.locator("ol li")).to_contain_text("Face 1")
+    # The last of the page: buttons above it are not replaced any more under the click.
+    expect(visitor.get_by_role("switch", name="Draw a box")).to_be_visible()
     visitor.get_by_role("button", name="Look for faces again").click()
     expect(visitor.get_by_text("No face found.")).to_be_visible()
     visitor.get_by_role("button", name="Use the whole picture").click()
