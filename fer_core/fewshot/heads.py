@@ -100,7 +100,7 @@ def leave_one_out(
 
 
 def choose(scores: Mapping[str, Score]) -> str:
-    """The kind that was right most often; of equals the one that was surest of the truth, then the simplest.
+    """The kind that was right most often; of equals the simplest, which stands first.
 
     Raises:
         BadInput: nothing was scored.
