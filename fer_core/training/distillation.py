@@ -13,11 +13,8 @@ from fer_core.training.config import TrainingConfig
 from fer_core.zoo import library
 
 
-class Told(keras.layers.Layer):
-    """Passes a network's answer on, and adds to the loss how far it is from the teacher's.
-
-    The distance is the cross-entropy, weighed by `share`.
-    """
+class BesideTeacher(keras.layers.Layer):
+    """Passes a network's answer on, and adds `share` of its cross-entropy with the teacher's to the loss."""
 
     def __init__(self, teacher: keras.Model, share: float):
         super().__init__(dtype="float32")
@@ -28,13 +25,13 @@ class Told(keras.layers.Layer):
         """(N, K) as it was given; images (N, H, W, C) 0..255."""
         # Said here, as a model that is trained tells all its layers that this is training.
         teachers = self.teacher(images, training=False)
-        told = ops.sum(teachers * ops.log(ops.maximum(answer, 1e-7)), axis=-1)
-        self.add_loss(-self.share * ops.mean(told))
+        likelihood = ops.sum(teachers * ops.log(ops.maximum(answer, 1e-7)), axis=-1)
+        self.add_loss(-self.share * ops.mean(likelihood))
         return answer
 
 
-def told(network: keras.Model, config: TrainingConfig) -> keras.KerasTensor:
-    """The network's answer, with the teacher of the config beside it while it learns.
+def answer(network: keras.Model, config: TrainingConfig) -> keras.KerasTensor:
+    """The network's answer, beside that of the config's teacher while it learns.
 
     Raises:
         NotFound: there is no such model.
@@ -54,4 +51,4 @@ def told(network: keras.Model, config: TrainingConfig) -> keras.KerasTensor:
             f"classes in the same order. Received: {config.teacher}. Choose another, or none."
         )
     teacher = keras.saving.load_model(entry.folder / "model.keras", compile=False, safe_mode=True)
-    return Told(teacher, config.teacher_share)(network.output, network.inputs[0])
+    return BesideTeacher(teacher, config.teacher_share)(network.output, network.inputs[0])

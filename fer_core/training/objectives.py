@@ -47,7 +47,7 @@ def _expression(network: keras.Model, train: Data, validation: Data, config: Tra
     second, weight = train.split.second, 1.0
     model = _uncompiled(network)
     if config.teacher:
-        model = keras.Model(network.inputs, distillation.told(network, config))
+        model = keras.Model(network.inputs, distillation.answer(network, config))
         weight -= config.teacher_share
     if second is not None:
         head = keras.layers.Dense(second.shape[1], activation="softmax", name="second_head", dtype="float32")

@@ -53,7 +53,8 @@ def write_model(
     if halved:
         _round(network)
     network.save(folder / "model.keras")
-    _squeeze(folder / "model.keras")
+    if halved:
+        _squeeze(folder / "model.keras")
     images = probe.astype(np.float32)
     expected = np.asarray(network.predict_on_batch(images if points is None else [images, points]))
     outputs = {

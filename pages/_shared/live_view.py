@@ -96,6 +96,8 @@ def _status(stage: Stage, link: Link) -> None:
     elif not link.wanted:
         if state.look is None:
             st.caption("Press Start; the browser then asks whether this page may use the camera.")
+        else:
+            st.caption("The video has ended. Start begins again; what was seen is still below.")
     elif state.trouble:
         st.warning(errors.plain(state.trouble))
     elif state.look is None:

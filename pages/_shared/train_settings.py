@@ -290,6 +290,14 @@ def _how(fields: Fields, spec: ModelSpec) -> None:
             "Pulls weights towards zero, which keeps a network from learning faces by heart.",
             1.0,
         )
+        fields.share(
+            "weight_average",
+            "Running mean of the weights",
+            "How much of it each step keeps; the mean is what comes out, and is steadier than the last step. "
+            "0.999 is usual where an epoch has hundreds of steps, 0 is without.",
+            0.999,
+            0.001,
+        )
         if spec.task not in (AFFECT, SIMILARITY):
             fields.share(
                 "label_smoothing",

@@ -1,8 +1,7 @@
 """A residual network for 48-pixel faces that halves the picture at once: under a millisecond a face.
 
-Source: He et al. 2016, Identity mappings, arXiv:1603.05027 (activation before convolution is not used; the
-order is that of arXiv:1512.03385). Ours: the widths, and the stem of stride 2, as most of the time of a small
-network goes into the full-size maps.
+Source: He et al. 2016, Deep Residual Learning, arXiv:1512.03385. Ours: the widths, and the stem of stride
+2, as most of the time of a small network goes into the full-size maps.
 """
 
 import keras
