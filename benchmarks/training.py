@@ -216,7 +216,7 @@ def our_fit(data: Data, config: TrainingConfig, between: Callable[[], None] = la
 
     task = specs.get(config.spec).task
     with tempfile.TemporaryDirectory() as folder, mock.patch.object(trainer, "_Watch", Timed):
-        stop, network = (Path(folder) / "stop").exists, worker.build(config, 7)
+        stop, network = (Path(folder) / "stop").exists, worker.learner(config, 7)
         usage = devices.Usage()
         trainer.fit(network, data, few, config, task, Path(folder), lambda event: None, stop, usage)
     return [len(data.rows) // config.batch_size * config.batch_size / seconds for seconds in times]

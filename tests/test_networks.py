@@ -10,6 +10,8 @@ from fer_core.zoo import specs
 
 keras = pytest.importorskip("keras")
 
+from fer_core.training.normalisation import fused  # noqa: E402
+
 
 def build(spec: specs.ModelSpec, shape: tuple[int, int, int] | None = None):
     module, function = spec.builder.split(":")
@@ -73,6 +75,17 @@ def test_it_has_the_layers_that_serving_exports(case):
     assert network.get_layer(spec.task.output).output is network.output
     assert [tensor.name for tensor in network.inputs] == ["images", "landmarks"][: len(network.inputs)]
     assert not any(isinstance(layer, keras.Model) for layer in network.layers), "the graph is flat"
+
+
+def test_it_learns_under_the_same_names_and_shapes(case):
+    spec, network = case
+    if giant(spec):
+        return
+    learning = fused(network)
+    assert [layer.name for layer in learning.layers] == [layer.name for layer in network.layers]
+    learning.set_weights(network.get_weights())
+    inputs = pictures(spec, network, 2, seed=2)
+    assert np.allclose(answers(learning, inputs), answers(network, inputs), atol=1e-5)
 
 
 def test_mini_xception_rescales_inside_to_minus_one_and_one():

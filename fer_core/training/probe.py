@@ -76,7 +76,7 @@ def measure(config: TrainingConfig, train: int, validation: int, progress: Progr
     task, classes = specs.get(config.spec).task, len(labels.get(config.label_set))
     with scope:
         keras.mixed_precision.set_global_policy(config.precision)
-        network = worker.build(config, classes)
+        network = worker.learner(config, classes)
         to_train = _made_up(config, min(train, 2 * config.batch_size), classes)
         to_validate = _made_up(config, min(validation, 256), classes)
         objective = objectives.of(task, network, to_train, to_validate, config)

@@ -27,7 +27,7 @@ from fer_core.errors import BadInput, FerError
 from fer_core.evaluation import report, results
 from fer_core.imaging import landmarks
 from fer_core.inference.predictor import Predictor
-from fer_core.training import devices, folds, runs, targets, trainer
+from fer_core.training import devices, folds, normalisation, runs, targets, trainer
 from fer_core.training.batches import Data
 from fer_core.training.config import TrainingConfig
 from fer_core.training.runs import Run
@@ -120,7 +120,7 @@ def work(run: Run) -> dict:
 
     with scope:
         keras.mixed_precision.set_global_policy(config.precision)
-        network = build(config, len(label_set))
+        network = learner(config, len(label_set))
         if config.weights == "pretrained":
             _load_pretrained(network, spec, to_train)
         if config.start_from:
@@ -229,6 +229,11 @@ def work(run: Run) -> dict:
     replace(card, evaluations=[{**where, **record} for record in evaluations]).write(part)
     os.replace(part, workspace.folder("models") / card.id)
     return {**result, "model": card.id, "seconds": round(time.time() - started, 1)}
+
+
+def learner(config: TrainingConfig, classes: int) -> keras.Model:
+    """The network of `build` as it is trained: the same weights, learned in less time."""
+    return normalisation.fused(build(config, classes))
 
 
 def build(config: TrainingConfig, classes: int) -> keras.Model:

@@ -343,8 +343,8 @@ SMALL_RESNET = ModelSpec(
     source="He et al. 2016, Deep Residual Learning, arXiv:1512.03385; widths and stem are ours",
     input=InputSpec(height=48, width=48, channels=1),
     builder="fer_core.zoo.networks.small_resnet:build",
-    parameters=394_015,
-    options=MappingProxyType({"widths": (24, 48, 96)}),
+    parameters=483_527,
+    options=MappingProxyType({"widths": (32, 64, 96)}),
     training=MappingProxyType({"learning_rate": 2e-3, "weight_decay": 1e-2, "weight_average": 0.999}),
 )
 
@@ -353,8 +353,8 @@ MEDIUM_RESNET = replace(
     id="medium_resnet",
     title="Medium ResNet",
     summary="The small one with twice the filters: for many thousand faces and a patient machine.",
-    parameters=1_566_775,
-    options=MappingProxyType({"widths": (48, 96, 192)}),
+    parameters=1_923_463,
+    options=MappingProxyType({"widths": (64, 128, 192)}),
 )
 
 FACE_RESNET = ModelSpec(
