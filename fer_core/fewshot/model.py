@@ -105,7 +105,7 @@ def store(card: Card, head: Head, predictor: Predictor, made_of: str) -> Card:
 def _write_probe(folder: Path, card: Card, head: Head, predictor: Predictor, part: Path) -> None:
     """The base's stored inputs with the taught answers."""
     with np.load(folder / "probe.npz") as probe:
-        kept = {name: probe[name] for name in probe.files}
+        kept = {name: probe[name] for name in probe.files if name != "served"}
     one_way = predictor.taught(replace(card, flip_average=False), head)
     kept["probabilities"] = one_way.raw(kept["inputs"], kept.get("landmarks"))
     np.savez_compressed(part / "probe.npz", allow_pickle=False, **kept)

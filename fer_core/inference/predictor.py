@@ -41,7 +41,8 @@ class Predictor:
         predictor = cls(card, litert.Network(folder / "model.tflite"), head)
         try:
             with np.load(folder / "probe.npz") as probe:
-                inputs, expected = probe["inputs"], probe["probabilities"]
+                inputs = probe["inputs"]
+                expected = probe["served" if "served" in probe else "probabilities"]
                 points = probe["landmarks"] if card.input.landmarks else None
             got = predictor._run(inputs, points)
             outputs = specs.TASKS[card.task].outputs or len(card.labels)

@@ -50,6 +50,9 @@ _LEAKING = (
 SETTLING = 128
 """Training images by which pretrained batch normalisation finds its statistics again."""
 
+JUDGES = 1024
+"""Validation faces, at most, that decide whether a large network is served in bytes."""
+
 _NO_MODEL = {"state": "stopped", "model": None, "error": "Stopped before the first epoch ended: no model."}
 
 
@@ -170,7 +173,12 @@ def work(run: Run) -> dict:
     served.set_weights(network.get_weights())
     probe = convert.probe_inputs(config.input, config.seed)
     convert.write_model(
-        served, spec.task, probe, part, landmarks.of_crops(probe) if config.input.landmarks else None
+        served,
+        spec.task,
+        probe,
+        part,
+        landmarks.of_crops(probe) if config.input.landmarks else None,
+        _to_judge_by(to_validate, spec),
     )
     version = versions.manifest_id(manifest)
     card = Card(
@@ -229,6 +237,13 @@ def work(run: Run) -> dict:
     replace(card, evaluations=[{**where, **record} for record in evaluations]).write(part)
     os.replace(part, workspace.folder("models") / card.id)
     return {**result, "model": card.id, "seconds": round(time.time() - started, 1)}
+
+
+def _to_judge_by(validation: Data, spec: specs.ModelSpec) -> np.ndarray | None:
+    """Some faces that nothing was learned from, for networks that may be served in bytes."""
+    if spec.task is not EXPRESSION or spec.input.landmarks:
+        return None
+    return validation.images[validation.rows[:JUDGES]]
 
 
 def learner(config: TrainingConfig, classes: int) -> keras.Model:

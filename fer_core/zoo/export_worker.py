@@ -39,7 +39,7 @@ def work(arguments: list[str], progress: Progress) -> dict:
     cards.verify(folder, card)
     output = specs.TASKS[card.task].output
     with np.load(folder / "probe.npz") as probe:
-        expected = probe["probabilities"]
+        expected = probe["served" if form == "litert" and "served" in probe else "probabilities"]
         given = [probe["inputs"].astype(np.float32)]
         given += [probe["landmarks"].astype(np.float32)] if card.input.landmarks else []
     progress(1, 4, "reading the network")
