@@ -8,13 +8,14 @@ import pandas as pd
 import pytest
 
 from fer_core import labels
-from fer_core.errors import BadInput
+from fer_core.errors import BadInput, NotFound
 from fer_core.imaging import landmarks
-from fer_core.training import augmentation, objectives, schedule, trainer
+from fer_core.inference.predictor import Predictor
+from fer_core.training import augmentation, distillation, objectives, schedule, trainer
 from fer_core.training.batches import Batches, Data
 from fer_core.training.config import Augmentation, TrainingConfig
 from fer_core.training.targets import Split
-from fer_core.zoo import specs
+from fer_core.zoo import library, specs
 from fer_core.zoo.specs import EXPRESSION
 
 keras = pytest.importorskip("keras")
@@ -85,10 +86,16 @@ def test_a_running_mean_of_the_weights_is_what_comes_out_and_a_resumed_run_has_t
 
 def test_a_pupil_learns_what_only_its_teacher_knows(tmp_path, monkeypatch):
     teacher, _, _ = fit(tmp_path / "teacher", config(epochs=12, learning_rate=0.05))
-    teacher.save(tmp_path / "model.keras")
+    shown: list[np.ndarray] = []
+
+    def one_way(images):
+        shown.append(images)
+        return np.asarray(teacher(images.astype(np.float32), training=False))
+
     card = SimpleNamespace(labels=labels.get("fer7"), input=specs.MINI_XCEPTION.input)
     entry = SimpleNamespace(card=card, folder=tmp_path)
-    monkeypatch.setattr("fer_core.training.distillation.library.find", lambda model: entry)
+    monkeypatch.setattr(distillation.library, "find", lambda model: entry)
+    monkeypatch.setattr(distillation.Predictor, "load", lambda folder: SimpleNamespace(one_way=one_way))
     images, held_out, pupil = data(64), data(32, 1), network()
     images.split.targets[:] = 0.5
     settings = config(epochs=12, learning_rate=0.05, teacher="t", teacher_share=1.0)
@@ -99,16 +106,33 @@ def test_a_pupil_learns_what_only_its_teacher_knows(tmp_path, monkeypatch):
     assert (answers.argmax(axis=1) == held_out.split.targets.argmax(axis=1)).mean() > 0.9
     losses = [event["loss"] for event in told if event["kind"] == "epoch"]
     assert losses[-1] < 0.9 * losses[0]
+    assert shown[0].dtype == np.uint8 and shown[0].shape == (8, 16, 16, 1)
 
 
-def test_a_teacher_of_other_classes_is_refused(tmp_path, monkeypatch):
-    card = SimpleNamespace(labels=labels.get("ferplus8"), input=specs.MINI_XCEPTION.input)
-    monkeypatch.setattr(
-        "fer_core.training.distillation.library.find",
-        lambda model: SimpleNamespace(card=card, folder=tmp_path),
+def test_a_teachers_answers_are_learned_by_its_share(tmp_path):
+    settings = config(
+        teacher="mini_xception_raw",
+        teacher_share=0.25,
+        label_set="fer7",
+        augmentation=Augmentation(mixup=0.4),
     )
+    random = np.random.default_rng(0)
+    targets = np.eye(7, dtype=np.float32)[random.integers(0, 7, 16)]
+    images = random.integers(0, 256, (16, 48, 48, 1), np.uint8)
+    seen = Data(images, np.arange(16), Split(pd.DataFrame({"n": range(16)}), targets, None))
+    shown, blended = Batches(seen, settings, distillation.Teacher(settings))[0]
+    alone, plain = Batches(seen, settings)[0]
+    np.testing.assert_array_equal(shown, alone)
+    told = Predictor.load(library.find("mini_xception_raw").folder).one_way(np.rint(shown).astype(np.uint8))
+    np.testing.assert_allclose(blended, 0.75 * plain + 0.25 * told, atol=1e-6)
+    np.testing.assert_allclose(blended.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_teacher_of_other_classes_is_refused(tmp_path):
     with pytest.raises(BadInput, match="A teacher is a trained network"):
-        fit(tmp_path / "run", config(teacher="t"))
+        fit(tmp_path / "run", config(teacher="mini_xception_ferplus", label_set="fer7"))
+    with pytest.raises(NotFound, match="nobody"):
+        fit(tmp_path / "run", config(teacher="nobody"))
 
 
 def test_the_best_epoch_by_validation_is_what_remains(tmp_path):

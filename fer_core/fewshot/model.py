@@ -4,7 +4,6 @@ import errno
 import os
 import secrets
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -106,8 +105,7 @@ def _write_probe(folder: Path, card: Card, head: Head, predictor: Predictor, par
     """The base's stored inputs with the taught answers."""
     with np.load(folder / "probe.npz") as probe:
         kept = {name: probe[name] for name in probe.files if name != "served"}
-    one_way = predictor.taught(replace(card, flip_average=False), head)
-    kept["probabilities"] = one_way.raw(kept["inputs"], kept.get("landmarks"))
+    kept["probabilities"] = predictor.taught(card, head).one_way(kept["inputs"], kept.get("landmarks"))
     np.savez_compressed(part / "probe.npz", allow_pickle=False, **kept)
 
 

@@ -95,9 +95,13 @@ class Predictor:
         Args:
             points: (N, 68, 2) landmarks of the inputs for a network that takes them; None looks for them.
         """
-        self._must_fit(batch)
         if self.card.flip_average:
             return self.both_ways(batch, points).mean(axis=0)
+        return self.one_way(batch, points)
+
+    def one_way(self, batch: np.ndarray, points: np.ndarray | None = None) -> np.ndarray:
+        """(N, outputs) float32: the answer to the inputs alone, whatever the card says of mirror images."""
+        self._must_fit(batch)
         return self._run(batch, self._points(batch, points))
 
     def both_ways(self, batch: np.ndarray, points: np.ndarray | None = None) -> np.ndarray:

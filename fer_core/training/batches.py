@@ -7,6 +7,7 @@ import numpy as np
 
 from fer_core.training import augmentation
 from fer_core.training.config import TrainingConfig
+from fer_core.training.distillation import Teacher
 from fer_core.training.targets import Split
 
 
@@ -36,9 +37,9 @@ class Batches(keras.utils.PyDataset):
     """One epoch's batches; order and random changes depend on seed, epoch and batch alone, so that a
     resumed run equals one that was never interrupted."""
 
-    def __init__(self, data: Data, config: TrainingConfig):
+    def __init__(self, data: Data, config: TrainingConfig, teacher: Teacher | None = None):
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=16)
-        self.data, self.config = data, config
+        self.data, self.config, self.teacher = data, config, teacher
         self.class_weights = (
             _class_weights(data.split.targets) if config.class_weights == "balanced" else None
         )
@@ -69,11 +70,13 @@ class Batches(keras.utils.PyDataset):
             *targets, points = blended
         else:
             targets = blended
+        weights = None if self.class_weights is None else targets[0] @ self.class_weights
+        if self.teacher is not None:
+            targets[0] = self.teacher.blend(images, targets[0])
         inputs = images if points is None else (images, points)
         answers = targets[0] if len(targets) == 1 else tuple(targets)
-        if self.class_weights is None:
+        if weights is None:
             return inputs, answers
-        weights = targets[0] @ self.class_weights
         return inputs, answers, weights if len(targets) == 1 else (weights, np.ones_like(weights))
 
 

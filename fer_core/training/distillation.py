@@ -1,54 +1,53 @@
 """A network learns from the answers of another one, to the very pictures that it sees itself.
 
+Cross-entropy is a straight line in its targets: to learn the answers beside the targets is to learn a blend
+of both. So the teacher answers while a batch is made, on LiteRT and beside the training step.
+
 Source: Hinton, Vinyals & Dean 2015, arXiv:1503.02531; that both see the same random changes, for long:
-Beyer et al. 2022, A good teacher is patient and consistent, arXiv:2106.05237. Runs in worker processes only.
+Beyer et al. 2022, A good teacher is patient and consistent, arXiv:2106.05237.
 """
 
-import keras
-from keras import ops
+import numpy as np
 
 from fer_core import labels
 from fer_core.errors import BadInput
+from fer_core.inference.predictor import Predictor
 from fer_core.training.config import TrainingConfig
 from fer_core.zoo import library
 
 
-class BesideTeacher(keras.layers.Layer):
-    """Passes a network's answer on, and adds `share` of its cross-entropy with the teacher's to the loss."""
+class Teacher:
+    """The model that a config names as its teacher."""
 
-    def __init__(self, teacher: keras.Model, share: float):
-        super().__init__(dtype="float32")
-        self.teacher, self.share = teacher, share
-        teacher.trainable = False
+    def __init__(self, config: TrainingConfig):
+        """Load it.
 
-    def call(self, answer, images):
-        """(N, K) as it was given; images (N, H, W, C) 0..255."""
-        # Said here, as a model that is trained tells all its layers that this is training.
-        teachers = self.teacher(images, training=False)
-        likelihood = ops.sum(teachers * ops.log(ops.maximum(answer, 1e-7)), axis=-1)
-        self.add_loss(-self.share * ops.mean(likelihood))
-        return answer
+        Raises:
+            NotFound: there is no such model.
+            BadInput: it sees or answers something else than the network that is trained.
+        """
+        entry = library.find(str(config.teacher))
+        card = entry.card
+        if (
+            card is None
+            or card.labels.names != labels.get(config.label_set).names
+            or card.input != config.input
+            or card.input.landmarks
+        ):
+            raise BadInput(
+                "A teacher is a trained network that is fed the same pictures as its pupil and answers the "
+                f"same classes in the same order. Received: {config.teacher}. Choose another, or none."
+            )
+        self._predictor = Predictor.load(entry.folder)
+        self._share = config.teacher_share
 
+    def blend(self, images: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Targets that are the teacher's answers by its share.
 
-def answer(network: keras.Model, config: TrainingConfig) -> keras.KerasTensor:
-    """The network's answer, beside that of the config's teacher while it learns.
-
-    Raises:
-        NotFound: there is no such model.
-        BadInput: the teacher sees or answers something else than the network.
-    """
-    entry = library.find(str(config.teacher))
-    card = entry.card
-    if (
-        card is None
-        or card.labels.names != labels.get(config.label_set).names
-        or card.input != config.input
-        or card.input.landmarks
-        or not (entry.folder / "model.keras").exists()
-    ):
-        raise BadInput(
-            "A teacher is a trained network that is fed the same pictures as its pupil and answers the same "
-            f"classes in the same order. Received: {config.teacher}. Choose another, or none."
-        )
-    teacher = keras.saving.load_model(entry.folder / "model.keras", compile=False, safe_mode=True)
-    return BesideTeacher(teacher, config.teacher_share)(network.output, network.inputs[0])
+        Args:
+            images: (N, H, W, C) float32 0..255, as the pupil sees them.
+            targets: (N, K) float32.
+        """
+        # One way only: a mirror image is another picture, which it is asked about another time.
+        answers = self._predictor.one_way(np.rint(images).astype(np.uint8))
+        return (1 - self._share) * targets + self._share * answers

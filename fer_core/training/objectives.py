@@ -44,11 +44,8 @@ def of(task: Task, network: keras.Model, train: Data, validation: Data, config: 
 
 
 def _expression(network: keras.Model, train: Data, validation: Data, config: TrainingConfig) -> Objective:
-    second, weight = train.split.second, 1.0
+    second = train.split.second
     model = _uncompiled(network)
-    if config.teacher:
-        model = keras.Model(network.inputs, distillation.answer(network, config))
-        weight -= config.teacher_share
     if second is not None:
         head = keras.layers.Dense(second.shape[1], activation="softmax", name="second_head", dtype="float32")
         model = keras.Model(network.inputs, [model.output, head(network.get_layer("embedding").output)])
@@ -63,10 +60,10 @@ def _expression(network: keras.Model, train: Data, validation: Data, config: Tra
     classes = train.split.targets.shape[1]
     return Objective(
         model,
-        Batches(train, config),
+        Batches(train, config, distillation.Teacher(config) if config.teacher else None),
         losses,
         measure,
-        [weight, config.second_head][: len(losses)],
+        [1.0, config.second_head][: len(losses)],
         lambda: [keras.metrics.CategoricalAccuracy(name="accuracy"), MacroF1(classes)],
     )
 

@@ -218,7 +218,6 @@ def _choices(spec: ModelSpec, frame: pd.DataFrame, dataset: Dataset) -> Choices:
         if entry.card
         and (entry.card.task, entry.card.input) == (spec.task.id, spec.input)
         and not spec.input.landmarks
-        and (entry.folder / "model.keras").exists()
     }
     return Choices(
         {kind: train_checks.fitting(names, dataset) for kind, names in seen.items()},
