@@ -60,7 +60,7 @@ def main() -> None:
         os.environ["FER_WORKSPACE"] = folder
         store = Store.open()
         importers.import_any(
-            store, _find(options.data, "fer2013"), name="fer2013", votes=options.data / "fer2013new.csv"
+            store, source(options.data, "fer2013"), name="fer2013", votes=options.data / "fer2013new.csv"
         )
         whole = versions.manifest(store, "fer2013", None)
         near = duplicates.near_copies(store, "fer2013", whole["image"]).group
@@ -181,7 +181,7 @@ def milliseconds(one: Contestant, face: np.ndarray) -> float:
     return statistics.median(times)
 
 
-def _find(folder: Path, stem: str) -> Path:
+def source(folder: Path, stem: str) -> Path:
     return next(path for path in (folder / f"{stem}.zip", folder / f"{stem}.csv") if path.exists())
 
 
