@@ -104,7 +104,7 @@ def test_the_card_says_what_it_was_taught_from(moods, base):
     assert f"{score.right} of 15 were recognised" in card.limitations[0]
     # What the network itself has seen is still told, and nothing is claimed to have been measured.
     assert card.training["dataset"] == base.card.training["dataset"] and card.evaluations == []
-    assert "taught on top of mini_xception_ferplus" in facts.sentence(card)
+    assert f"taught on top of {library.DEFAULT}" in facts.sentence(card)
     assert facts.tables(card)["What it was taught"]["Examples"] == "5 happy, 5 surprise, 5 angry"
 
 

@@ -104,8 +104,9 @@ def store(card: Card, head: Head, predictor: Predictor, made_of: str) -> Card:
 def _write_probe(folder: Path, card: Card, head: Head, predictor: Predictor, part: Path) -> None:
     """The base's stored inputs with the taught answers."""
     with np.load(folder / "probe.npz") as probe:
-        kept = {name: probe[name] for name in probe.files if name != "served"}
-    kept["probabilities"] = predictor.taught(card, head).one_way(kept["inputs"], kept.get("landmarks"))
+        kept = {name: probe[name] for name in probe.files}
+    answers = predictor.taught(card, head).one_way(kept["inputs"], kept.get("landmarks"))
+    kept |= dict.fromkeys({"probabilities", "served"} & kept.keys(), answers)
     np.savez_compressed(part / "probe.npz", allow_pickle=False, **kept)
 
 

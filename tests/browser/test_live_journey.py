@@ -11,6 +11,7 @@ from playwright.sync_api import Error, expect
 from skimage import data
 
 from fer_core.imaging.decode import encode_jpeg
+from fer_core.zoo import library
 from tests.browser.conftest import ALLOWED
 
 expect.set_options(timeout=30_000)
@@ -128,7 +129,7 @@ def test_a_camera_is_read_model_and_detector_change_while_it_runs_and_stop_stops
     rows = table.value.path().read_text().splitlines()
     assert rows[0].startswith("time,seconds,face,looks,")
     assert any(",happy," in row for row in rows[1:])
-    assert any(row.endswith(",mini_xception_ferplus,blazeface") for row in rows[1:])
+    assert any(row.endswith(f",{library.DEFAULT},blazeface") for row in rows[1:])
     assert any(row.endswith(",mini_xception_raw,haar") for row in rows[1:])
 
 
