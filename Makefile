@@ -48,6 +48,7 @@ bench: $(VENV)/.ready-test
 	$(BIN)/uv pip install --quiet --target .cache/bench --no-deps fer==25.10.3 setuptools==80.9.0
 	$(BIN)/python -m benchmarks.photo
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.in_bytes
 	$(BIN)/python -m benchmarks.watching
 	$(BIN)/python -m benchmarks.startup
 	$(BIN)/python -m benchmarks.browse

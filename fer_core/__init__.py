@@ -1,3 +1,3 @@
 """The engine of FER Studio: faces in, expressions out. Never imports streamlit."""
 
-__version__ = "0.7.0"
+__version__ = "0.8.0"
