@@ -1,4 +1,4 @@
-"""One network served in bytes, in half precision and in full: milliseconds a face in turns, and how far apart.
+"""One network served in bytes, in half precision and in full: milliseconds a face, in turns.
 
     python -m benchmarks.in_bytes [MODEL]
 
@@ -47,8 +47,8 @@ def main(model: str = library.DEFAULT) -> None:
         for name, taken in times.items():
             apart = np.abs(answers[name] - answers["full"]).max()
             print(
-                f"{model}, {faces} faces in {name}: {statistics.median(taken):.2f} ms, fastest {min(taken):.2f}, "
-                f"{sizes[name]:.2f} MB, at most {apart:.4f} from full"
+                f"{model}, {faces} faces in {name}: {statistics.median(taken):.2f} ms, "
+                f"fastest {min(taken):.2f}, {sizes[name]:.2f} MB, at most {apart:.4f} from full"
             )
 
 
