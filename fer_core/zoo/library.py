@@ -9,7 +9,7 @@ from fer_core.zoo import card as cards
 from fer_core.zoo.card import Card
 from fer_core.zoo.specs import EXPRESSION
 
-DEFAULT = "mini_xception_ferplus"
+DEFAULT = "resnet_ferplus"
 
 
 @dataclass(frozen=True)
