@@ -21,9 +21,9 @@ from fer_core.evaluation import report, results
 from fer_core.inference.predictor import Predictor
 from fer_core.zoo import library
 
-WHERE = {"dataset": "FER2013 PublicTest", "split": "test"}
+WHERE = {"dataset": "fer2013 PublicTest", "split": "test"}
 TRAINED = {
-    "dataset": "FER2013 Training",
+    "dataset": "fer2013",
     "selected_on": "every twentieth face of FER2013's Training, on which it did not learn: the best epoch",
 }
 LICENCE = "FER2013: research use, from web searches; FER+ votes: MIT"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -26,8 +27,11 @@ TWO = (library.DEFAULT, "mini_xception_raw")
 
 
 @pytest.fixture
-def store(monkeypatch):
-    """ "faces" to validate and test on, and "scowls", of which the second model knows no contempt."""
+def store(monkeypatch, tmp_path):
+    """ "faces" to validate and test on, and "scowls", of which the second of two models knows no contempt."""
+    for model in TWO:
+        shutil.copytree(workspace.SHIPPED_MODELS / model, tmp_path / "two" / model)
+    monkeypatch.setattr(workspace, "SHIPPED_MODELS", tmp_path / "two")
     monkeypatch.setattr(speed, "SECONDS", 0.0)
     st.cache_resource.clear()
     store = Store.open(workspace.root() / "studio.db")
