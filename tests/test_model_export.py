@@ -86,7 +86,10 @@ def test_each_form_answers_as_the_model_and_its_example_runs_as_it_stands(
         said = [line.split() for line in capsys.readouterr().out.splitlines()]
         assert [name for name, _ in said] == list(predictor.labels.names)
         (expected,) = predictor.predict(to_batch(image, boxes, predictor.card.input))
-        assert np.allclose([float(share) for _, share in said], expected, atol=2e-4)
+        # The application answers from the LiteRT file, whose kernels are bytes; the other forms' are not.
+        apart = 2e-4 if form == "litert" else 0.01
+        assert np.allclose([float(share) for _, share in said], expected, atol=apart)
+    assert ("whose kernels are bytes" in readme) == (form != "litert")
 
 
 def test_it_is_done_once_and_again_when_the_card_changes(here, mine, monkeypatch):

@@ -28,7 +28,8 @@ def work(arguments: list[str], progress: Progress) -> dict:
     """Write one form of a model and replay the probe in that form's own runtime.
 
     Returns:
-        "difference" (largest from the stored answers), "probes" (how many), "inputs" (their names in the
+        "difference" (largest from the stored answers), "from_served" (how far those are from what the
+        application answers, where it is served in bytes), "probes" (how many), "inputs" (their names in the
         file) and "runtime" (name and version of what replayed them).
 
     Raises:
@@ -39,7 +40,8 @@ def work(arguments: list[str], progress: Progress) -> dict:
     cards.verify(folder, card)
     output = specs.TASKS[card.task].output
     with np.load(folder / "probe.npz") as probe:
-        expected = probe["served" if form == "litert" and "served" in probe else "probabilities"]
+        served = probe["served" if "served" in probe else "probabilities"]
+        expected = served if form == "litert" else probe["probabilities"]
         given = [probe["inputs"].astype(np.float32)]
         given += [probe["landmarks"].astype(np.float32)] if card.input.landmarks else []
     progress(1, 4, "reading the network")
@@ -56,7 +58,14 @@ def work(arguments: list[str], progress: Progress) -> dict:
             f"A file must answer as the model does, within {TOLERANCE}. Received: {card.id} as {form}, "
             f"off by {worst:.2g}. It is not offered; choose another form."
         )
-    return {"difference": worst, "probes": len(expected), "inputs": names, "runtime": runtime}
+    apart = float(np.abs(expected - served).max())
+    return {
+        "difference": worst,
+        "from_served": apart,
+        "probes": len(expected),
+        "inputs": names,
+        "runtime": runtime,
+    }
 
 
 def write_log(events: Path, folder: Path) -> None:
