@@ -153,4 +153,5 @@ def test_one_face_shows_what_both_say(store, expected):
 def test_the_second_model_is_another_one_than_the_first(store):
     app = visit(model=TWO[1])
     (field,) = (s for s in app.selectbox if s.label == "Compared with")
-    assert field.value == TWO[0] and len(field.options) == 1
+    assert field.value == TWO[0] and len(field.options) == len(library.entries()) - 1
+    assert library.find(TWO[1]).card.title not in field.options

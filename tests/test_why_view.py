@@ -204,7 +204,9 @@ def test_the_means_of_each_class_are_drawn_when_asked_for(store, predictor, monk
 
 def test_why_on_the_photo_page_shows_the_crop_and_a_sentence_and_keeps_nothing(monkeypatch):
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
-    app.switch_page("pages/photo.py").run()
+    app.switch_page("pages/photo.py")
+    app.query_params["model"] = "mini_xception_ferplus"
+    app.run()
     app.file_uploader[0].set_value(("a.png", encode_png(data.astronaut()), "image/png")).run()
     next(t for t in app.toggle if t.label == "Why?").set_value(True).run()
     assert not app.exception and not app.error
