@@ -21,7 +21,7 @@ from fer_core.evaluation import report, results
 from fer_core.inference.predictor import Predictor
 from fer_core.zoo import library
 
-WHERE = {"dataset": "fer2013 PublicTest", "split": "test"}
+WHERE = {"dataset": "PublicTest", "split": "test"}
 TRAINED = {
     "dataset": "fer2013",
     "selected_on": "every twentieth face of FER2013's Training, on which it did not learn: the best epoch",
