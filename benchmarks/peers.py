@@ -24,6 +24,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 from ai_edge_litert.interpreter import Interpreter
 
 from fer_core import workspace
@@ -59,13 +60,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FER_WORKSPACE"] = folder
         store = Store.open()
-        importers.import_any(
-            store, source(options.data, "fer2013"), name="fer2013", votes=options.data / "fer2013new.csv"
-        )
-        whole = versions.manifest(store, "fer2013", None)
-        near = duplicates.near_copies(store, "fer2013", whole["image"]).group
-        rows = whole[whole["split"] == SPLIT[options.usage]].reset_index(drop=True)
-        leaked = rows["image"].isin(leaks.trained_on(whole, near)).to_numpy()
+        _, rows, seen = fer2013(store, options.data, options.usage)
+        leaked = rows["image"].isin(seen).to_numpy()
         print(f"{options.usage}: {len(rows):,} faces, {leaked.sum():,} with a copy in Training\n")
         print(
             "| Model | Labels | Leak-free | Macro F1 | Of the votes | Leak-free | Strict | "
@@ -77,6 +73,16 @@ def main() -> None:
         for path in options.faces:
             importers.import_any(store, path, name=path.stem)
             elsewhere(contestants, store, path.stem)
+
+
+def fer2013(store: Store, data: Path, usage: str) -> tuple[pd.DataFrame, pd.DataFrame, set[str]]:
+    """The whole manifest of FER2013 with its votes, the rows of one part, and the pictures that Training
+    shows, exactly or nearly."""
+    importers.import_any(store, source(data, "fer2013"), name="fer2013", votes=data / "fer2013new.csv")
+    whole = versions.manifest(store, "fer2013", None)
+    near = duplicates.near_copies(store, "fer2013", whole["image"]).group
+    rows = whole[whole["split"] == SPLIT[usage]].reset_index(drop=True)
+    return whole, rows, leaks.trained_on(whole, near)
 
 
 def ours(model: str) -> Contestant:

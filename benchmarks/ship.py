@@ -13,9 +13,9 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.peers import SPLIT, source
+from benchmarks.peers import fer2013
 from fer_core import workspace
-from fer_core.dataset import arrays, duplicates, importers, leaks, versions
+from fer_core.dataset import arrays, versions
 from fer_core.dataset.store import Store
 from fer_core.evaluation import report, results
 from fer_core.inference.predictor import Predictor
@@ -35,18 +35,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["FER_WORKSPACE"] = folder
         store = Store.open()
-        importers.import_any(
-            store, source(options.data, "fer2013"), name="fer2013", votes=options.data / "fer2013new.csv"
-        )
-        whole = versions.manifest(store, "fer2013", None)
-        near = duplicates.near_copies(store, "fer2013", whole["image"]).group
-        rows = whole[whole["split"] == SPLIT["PublicTest"]].reset_index(drop=True)
+        whole, rows, seen = fer2013(store, options.data, "PublicTest")
         predictor = Predictor.load(trained.folder)
         measured = report.evaluate(
             predictor,
             arrays.build(store, rows, predictor.card.input),
             rows,
-            leaks.trained_on(whole, near),
+            seen,
             {kind: results.names(whole, kind) for kind in report.kinds(whole)},
         )
         version = versions.manifest_id(whole)

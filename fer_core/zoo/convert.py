@@ -47,8 +47,8 @@ def write_model(
 
     A large network's kernels are rounded to half precision, in place, which halves both files. With faces to
     judge by, LiteRT gets them as 8-bit integers and rounds what flows between to such, too: several times as
-    fast, and the same to the bit on every processor tried. Source of the scheme: Jacob et al. 2018,
-    arXiv:1712.05877; LiteRT's dynamic range quantisation.
+    fast on a processor with instructions for it, and the same to the bit with and without them. Source: Jacob
+    et al. 2018, arXiv:1712.05877; LiteRT's dynamic range quantisation.
 
     Args:
         network: (N, H, W, C) 0..255 to the task's answer, with layers "embedding" and "feature_map".
