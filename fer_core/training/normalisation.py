@@ -1,5 +1,5 @@
-"""Batch normalisation in one pass while a network learns: Keras' own reads and writes each map several
-times, which costs a network of convolutions about as much as the convolutions. Runs in worker processes only.
+"""Batch normalisation in one pass while a network learns: Keras' own reads and writes each map several times
+and takes about twice as long. Runs in worker processes only.
 """
 
 import keras
